@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ReplyChannelRange } from '../wire/reply_channel_range.ts';
+import { scidOf } from './memory_store.test.support.ts';
+import {
+  MAX_FAULTS_IN_A_ROW,
+  MAX_REPLIES_PER_QUERY,
+  MAX_SCIDS_PER_PEER,
+  type RangeFault,
+  RangeInquiry,
+  type RangeStep,
+} from './range_inquiry.ts';
+
+const reply = (
+  first_blocknum: number,
+  number_of_blocks: number,
+  sync_complete: boolean,
+  scids: bigint[] = [],
+): ReplyChannelRange => ({
+  chain_hash: new Uint8Array(32),
+  first_blocknum,
+  number_of_blocks,
+  sync_complete,
+  short_channel_ids: BigUint64Array.from(scids),
+});
+
+/** After one faulty answer to the whole chain, so that the query is for blocks [0, 32768). */
+const smaller = (): RangeInquiry => {
+  const inquiry = new RangeInquiry();
+  inquiry.next();
+  inquiry.failQuery();
+  assert.deepEqual(inquiry.next(), { first: 0, count: 32_768 });
+  return inquiry;
+};
+
+const faultOf = (step: RangeStep): RangeFault | undefined => step.fault;
+
+test('Q-12 Q-13 replies that follow each other complete the whole chain, with and without a split block', () => {
+  const inquiry = new RangeInquiry();
+  assert.deepEqual(inquiry.next(), { first: 0, count: 0xffffffff });
+  assert.deepEqual(inquiry.judge(reply(0, 101, false, [scidOf(5)])), { use: true, over: false });
+  assert.deepEqual(inquiry.judge(reply(100, 50, false, [scidOf(100), scidOf(120)])), {
+    use: true,
+    over: false,
+  });
+  assert.deepEqual(inquiry.judge(reply(150, 0xffffffff - 150, true, [scidOf(151)])), {
+    use: true,
+    over: true,
+  });
+  assert.equal(inquiry.finishQuery(), false);
+  assert.equal(inquiry.next(), 'complete');
+  assert.equal(inquiry.scids, 4);
+});
+
+test('Q-12 a reply may cover more than was asked, and one that ends at the last possible block is enough', () => {
+  const inquiry = smaller();
+  assert.deepEqual(inquiry.judge(reply(0, 0xffffffff, true, [scidOf(900_000)])), { use: true, over: true });
+  const whole = new RangeInquiry();
+  whole.next();
+  assert.deepEqual(whole.judge(reply(0, 0x1000000, true)), { use: true, over: true });
+});
+
+const hostile: [RangeFault, ReplyChannelRange[]][] = [
+  ['range_no_blocks', [reply(0, 0, true)]],
+  ['range_outside_query', [reply(32_768, 10, true)]],
+  ['range_decreasing', [reply(0, 100, false), reply(100, 100, false), reply(99, 200, false)]],
+  ['range_gap', [reply(0, 100, false), reply(101, 5, false)]],
+  ['range_not_covered', [reply(0, 32_767, true)]],
+  ['scid_outside_reply', [reply(0, 100, false, [scidOf(99), scidOf(100)])]],
+  [
+    'timestamps_mismatch',
+    [{ ...reply(0, 100, false, [scidOf(1)]), timestamps: new Uint32Array(4), checksums: new Uint32Array(2) }],
+  ],
+  ['timestamps_mismatch', [{ ...reply(0, 100, false, [scidOf(1)]), checksums: new Uint32Array(0) }]],
+];
+for (const [fault, replies] of hostile) {
+  test(`Q-12 Q-13 ${fault}`, () => {
+    const inquiry = smaller();
+    const last = replies.map((one) => faultOf(inquiry.judge(one)));
+    assert.deepEqual(last, [...replies.slice(1).map(() => undefined), fault]);
+  });
+}
+
+test('too_many_replies: a peer that never ends is stopped', () => {
+  const inquiry = smaller();
+  for (let count = 0; count < MAX_REPLIES_PER_QUERY; count++) {
+    assert.equal(faultOf(inquiry.judge(reply(0, 32_768, false))), undefined);
+  }
+  assert.equal(faultOf(inquiry.judge(reply(0, 32_768, false))), 'too_many_replies');
+});
+
+test('too_many_scids: no peer can list more than the maximum', () => {
+  const inquiry = smaller();
+  const big = { ...reply(0, 32_768, false), short_channel_ids: new BigUint64Array(500_000) };
+  for (let count = 0; count < MAX_SCIDS_PER_PEER / 500_000; count++)
+    assert.equal(faultOf(inquiry.judge(big)), undefined);
+  assert.equal(faultOf(inquiry.judge(reply(0, 32_768, true, [scidOf(1)]))), 'too_many_scids');
+});
+
+test('broken answers lead to smaller ranges from the same block, and in the end to failure', () => {
+  const inquiry = new RangeInquiry();
+  const counts: unknown[] = [];
+  for (let fault = 0; fault < MAX_FAULTS_IN_A_ROW; fault++) {
+    const query = inquiry.next();
+    assert.ok(typeof query === 'object' && query.first === 0);
+    counts.push(query.count);
+    inquiry.failQuery();
+  }
+  assert.deepEqual(counts, [0xffffffff, 32_768, 8_192, 2_048, 512, 128]);
+  assert.equal(inquiry.next(), 'failed');
+});
+
+test('smaller ranges cover the whole chain, crossing empty stretches fast', () => {
+  const inquiry = smaller();
+  let covered = 0;
+  let queries = 0;
+  for (
+    let query: ReturnType<RangeInquiry['next']> = { first: 0, count: 32_768 };
+    typeof query === 'object';
+  ) {
+    assert.equal(query.first, covered);
+    covered += query.count;
+    // Dense between 500,000 and 950,000: a channel in nine blocks.
+    const from = Math.max(query.first, 500_000);
+    const count = Math.max(0, Math.floor((Math.min(covered, 950_000) - from) / 9));
+    const scids = Array.from({ length: Math.min(count, 8000) }, (_, index) => scidOf(from + index * 9));
+    assert.equal(faultOf(inquiry.judge(reply(query.first, query.count, true, scids))), undefined);
+    assert.equal(inquiry.finishQuery(), false);
+    queries++;
+    query = inquiry.next();
+  }
+  assert.equal(covered, 0x1000000);
+  assert.ok(queries < 100, `${queries} queries`);
+});
+
+test('a list that does not fit is resumed from the first reply that did not', () => {
+  const inquiry = new RangeInquiry();
+  inquiry.next();
+  inquiry.judge(reply(0, 500, false, [scidOf(1)]));
+  const tooMuch = reply(500, 500, false, [scidOf(600)]);
+  assert.deepEqual(inquiry.judge(tooMuch), { use: true, over: false });
+  inquiry.postpone(tooMuch);
+  assert.deepEqual(inquiry.judge(reply(1000, 0xffffffff, true, [scidOf(1001)])), { use: false, over: true });
+  assert.equal(inquiry.finishQuery(), true);
+  assert.deepEqual(inquiry.next(), { first: 500, count: 32_768 });
+});
+
+test('a peer that covers everything and never says so is recognised', () => {
+  const inquiry = new RangeInquiry();
+  inquiry.next();
+  assert.equal(inquiry.covered, false);
+  inquiry.judge(reply(0, 0xffffffff, false));
+  assert.equal(inquiry.covered, true);
+});

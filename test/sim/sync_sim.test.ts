@@ -1,0 +1,261 @@
+/**
+ * One seeker against a small crowd of peers on a pretended network, by seed: honest ones that each have part of the map, one
+ * that dumps everything on the first filter and never answers scid queries, a deaf one and a liar. Every peer that
+ * serves is our own QueryServer and RelayStream, so both sides of sync/ are held against each other.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { NETWORKS } from '../../src/base/chain_hash.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { MemoryMeter, silentMeter } from '../../src/base/meter.ts';
+import { type Rng, seededRng } from '../../src/base/rng.ts';
+import { ManualClock } from '../../src/base/time.ts';
+import { MemoryStore, scidOf } from '../../src/sync/memory_store.test.support.ts';
+import { QueryServer } from '../../src/sync/query_server.ts';
+import { RelayStream } from '../../src/sync/relay_stream.ts';
+import { Seeker } from '../../src/sync/seeker.ts';
+import { isWireFault } from '../../src/wire/fault.ts';
+import { encodeFeatures } from '../../src/wire/feature_bits.ts';
+import { decodeMessage } from '../../src/wire/message.ts';
+import { encodeReplyChannelRange } from '../../src/wire/reply_channel_range.ts';
+import { encodeReplyShortChannelIdsEnd } from '../../src/wire/reply_short_channel_ids_end.ts';
+
+const network = NETWORKS.regtest;
+const chain_hash = network.chainHashBytes;
+const NOW = 1_700_000_000;
+const CHANNELS = 400;
+/** Messages on the way to the seeker before a sender has to wait. */
+const IN_FLIGHT = 20;
+
+type Kind = 'honest' | 'dumper' | 'deaf' | 'inventor' | 'breaker';
+
+interface World {
+  readonly clock: ManualClock;
+  readonly rng: Rng;
+  readonly client: MemoryStore;
+  readonly seeker: Seeker;
+  readonly meter: MemoryMeter;
+}
+
+/** In order, each after a delay of its own. */
+const line = (
+  clock: ManualClock,
+  rng: Rng,
+  deliver: (raw: Uint8Array) => void,
+): ((raw: Uint8Array) => void) => {
+  let last = 0;
+  return (raw) => {
+    last = Math.max(last, clock.monotonicMs() + rng.fraction() * 80);
+    clock.after(last - clock.monotonicMs(), () => deliver(raw));
+  };
+};
+
+/** A server with its store, connected to the seeker. Answers with how to disconnect it. */
+const connect = (world: World, name: string, kind: Kind, store: MemoryStore, extended: boolean) => {
+  const { clock, rng, client, seeker } = world;
+  let connected = true;
+  let inFlight = 0;
+  let filtered = false;
+  const toClient = line(clock, rng, (raw) => {
+    inFlight--;
+    if (!connected) return;
+    const message = decodeMessage(raw);
+    assert.ok(!isWireFault(message));
+    let problem: string | undefined;
+    if (message.type === 'gossip') {
+      seeker.onGossip(id);
+      client.accept(raw);
+    } else if (message.type === 'reply_channel_range') problem = seeker.onReplyChannelRange(id, message);
+    else if (message.type === 'reply_short_channel_ids_end')
+      problem = seeker.onReplyShortChannelIdsEnd(id, message);
+    if (kind === 'honest') assert.equal(problem, undefined);
+    server.pump();
+    relay.pump();
+  });
+  const send = (raw: Uint8Array): void => {
+    inFlight++;
+    toClient(raw);
+  };
+  const canSend = (): boolean => connected && inFlight < IN_FLIGHT;
+  const shared = { graph: store.graph, store, network, send, canSend, log: silentLog, meter: silentMeter };
+  const server = new QueryServer(shared);
+  const relay = new RelayStream({
+    ...shared,
+    clock,
+    isEcho: () => false,
+    flushIntervalMs: 60_000,
+    staggerMs: Math.floor(rng.fraction() * 60_000),
+    relayUnverified: false,
+  });
+  const toServer = line(clock, rng, (raw) => {
+    const message = decodeMessage(raw);
+    assert.ok(!isWireFault(message));
+    if (!connected || kind === 'deaf') return;
+    switch (message.type) {
+      case 'gossip_timestamp_filter':
+        if (kind !== 'dumper') assert.equal(relay.onFilter(message), undefined);
+        else if (!filtered) relay.onFilter({ ...message, first_timestamp: 0 });
+        filtered = true;
+        return;
+      case 'query_channel_range':
+        if (kind === 'inventor') {
+          const invented = BigUint64Array.from({ length: 300 }, (_, index) => scidOf(2_000_000 + index));
+          return send(
+            encodeReplyChannelRange({
+              chain_hash,
+              first_blocknum: 0,
+              number_of_blocks: 0xffffffff,
+              sync_complete: true,
+              short_channel_ids: invented,
+            }),
+          );
+        }
+        if (kind === 'breaker') {
+          return send(
+            encodeReplyChannelRange({
+              chain_hash,
+              first_blocknum: 7,
+              number_of_blocks: 1,
+              sync_complete: rng.fraction() < 0.5,
+              short_channel_ids: BigUint64Array.of(scidOf(1_000_000)),
+            }),
+          );
+        }
+        // Q-11: the seeker never has two open.
+        assert.equal(server.onQueryChannelRange(message), undefined);
+        return;
+      case 'query_short_channel_ids':
+        if (kind === 'dumper') return;
+        if (kind === 'inventor')
+          return send(encodeReplyShortChannelIdsEnd({ chain_hash, full_information: true }));
+        // Q-02
+        assert.equal(server.onQueryShortChannelIds(message), undefined);
+        return;
+      default:
+        assert.fail(`unexpected ${message.type}`);
+    }
+  });
+  const id: number = seeker.addPeer({
+    name,
+    features: encodeFeatures(extended ? [7, 11] : [7]),
+    send: toServer,
+  });
+  return () => {
+    connected = false;
+    server.close();
+    relay.close();
+    seeker.removePeer(id);
+  };
+};
+
+const run = (world: World, seconds: number, until: () => boolean = () => false): boolean => {
+  for (let second = 0; second < seconds; second++) {
+    world.clock.advance(1000);
+    world.seeker.tick();
+    if (until()) return true;
+  }
+  return until();
+};
+
+const build = (seed: number): World => {
+  const rng = seededRng(seed);
+  const clock = new ManualClock(NOW * 1000);
+  const client = new MemoryStore();
+  const meter = new MemoryMeter();
+  const seeker = new Seeker(
+    { graph: client.graph, network, clock, rng, log: silentLog, meter },
+    { chunkScids: 30 },
+  );
+  return { clock, rng, client, seeker, meter };
+};
+
+/** A store with those channels of the map that `has` picks, two nodes for each. */
+const part = (has: (index: number) => boolean): MemoryStore => {
+  const store = new MemoryStore();
+  for (let index = 0; index < CHANNELS; index++) {
+    if (!has(index)) continue;
+    store.channel(scidOf(100 + (index >> 1), index & 1), NOW - 5_000 - index, [
+      index % 50,
+      50 + (index % 70),
+    ]);
+  }
+  for (let node = 0; node < 120; node++)
+    if (store.graph.nodeCount > 0 && hasNode(store, node)) store.node(node, NOW - 900);
+  return store;
+};
+
+const hasNode = (store: MemoryStore, node: number): boolean => {
+  let found = false;
+  store.graph.forEachChannel((channel) => {
+    found ||= [0, 1].some((side) => {
+      const bytes = store.graph.nodeIdBytes(store.graph.channelNode(channel, side === 0 ? 0 : 1));
+      return bytes[4] === node;
+    });
+  });
+  return found;
+};
+
+for (let seed = 1; seed <= 12; seed++) {
+  test(`Q-02 Q-07 Q-12 seed ${seed}: the whole map arrives, though peers are deaf, lie, leave and have only parts`, () => {
+    const world = build(seed);
+    const { rng, client, seeker, clock } = world;
+    const owner = Array.from({ length: CHANNELS }, () => Math.floor(rng.fraction() * 3));
+    const stores = [0, 1, 2].map((mine) => part((index) => owner[index] === mine || rng.fraction() < 0.5));
+    const kinds: [Kind, MemoryStore][] = [
+      ['deaf', stores[0]!],
+      [seed % 2 === 0 ? 'inventor' : 'breaker', stores[1]!],
+      ...stores.map((store): [Kind, MemoryStore] => ['honest', store]),
+    ];
+    // In an order of its own for each seed.
+    for (let index = kinds.length - 1; index > 0; index--) {
+      const other = Math.floor(rng.fraction() * (index + 1));
+      [kinds[index], kinds[other]] = [kinds[other]!, kinds[index]!];
+    }
+    const leaves = kinds.map(([kind, store], index) =>
+      connect(world, `${kind} ${index}`, kind, store, rng.fraction() < 0.5),
+    );
+    // One honest peer drops out in the middle of things and comes back.
+    run(world, 1);
+    const leaver = kinds.findIndex(([kind]) => kind === 'honest');
+    leaves[leaver]!();
+    connect(world, 'returned', 'honest', kinds[leaver]![1], true);
+    const whole = (): boolean => client.graph.channelCount === CHANNELS && seeker.status().state === 'synced';
+    assert.ok(run(world, 900, whole), JSON.stringify(seeker.status()));
+    assert.equal(client.graph.halfChannelCount, CHANNELS * 2);
+    assert.equal(client.graph.nodeAnnouncementCount, 120);
+    const status = seeker.status();
+    assert.deepEqual([status.complete, status.percent], [true, 100]);
+    // Live gossip reaches the seeker within a flush of any honest peer.
+    stores[0]!.channel(scidOf(5000), Math.floor(clock.nowMs() / 1000), [1, 2]);
+    assert.ok(run(world, 125, () => client.graph.channelCount === CHANNELS + 1));
+  });
+}
+
+test('a peer that dumps on the first filter and ignores scid queries is enough', () => {
+  const world = build(99);
+  connect(
+    world,
+    'dumper',
+    'dumper',
+    part(() => true),
+    false,
+  );
+  const done = run(world, 300, () => world.seeker.status().state === 'synced');
+  assert.ok(done, JSON.stringify(world.seeker.status()));
+  assert.equal(world.client.graph.channelCount, CHANNELS);
+});
+
+test('inventors are seen through: what they made up is given up, and the rest arrives', () => {
+  const world = build(100);
+  connect(world, 'inventor', 'inventor', new MemoryStore(), true);
+  connect(
+    world,
+    'honest',
+    'honest',
+    part(() => true),
+    true,
+  );
+  const done = run(world, 60, () => world.seeker.status().state === 'synced');
+  assert.ok(done, JSON.stringify(world.seeker.status()));
+  assert.deepEqual([world.client.graph.channelCount, world.seeker.status().givenUp], [CHANNELS, 300]);
+});
