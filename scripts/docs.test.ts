@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { outOfDate, writeDocuments } from './docs.ts';
+import { maximaIn, outOfDate, unnamedMaxima, writeDocuments } from './docs.ts';
 
 test('a missing or changed document is out of date until it is written again', () => {
   const root = mkdtempSync(join(tmpdir(), 'gossipd-docs-'));
@@ -19,4 +19,11 @@ test('a missing or changed document is out of date until it is written again', (
   writeFileSync(join(root, 'docs/a.md'), 'edited by hand\n');
   assert.deepEqual(outOfDate(root, documents), ['docs/a.md']);
   rmSync(root, { recursive: true });
+});
+
+test('a maximum that docs/limits.md does not name is found', () => {
+  const source = 'export const MAX_A = 1;\nconst MAX_B = 2;\nexport const MAX_C_BYTES = 3;\n';
+  assert.deepEqual(maximaIn(source), ['MAX_A', 'MAX_C_BYTES']);
+  assert.deepEqual(unnamedMaxima([source], 'about `MAX_A` only'), ['MAX_C_BYTES']);
+  assert.deepEqual(unnamedMaxima([source], '`MAX_A`, `MAX_C_BYTES`'), []);
 });
