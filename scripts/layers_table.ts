@@ -94,8 +94,8 @@ export const MAY_TOUCH_THE_MACHINE: readonly string[] = [
 export const PURE_BUILT_INS: readonly { readonly name: string; readonly where: readonly string[] }[] = [
   { name: 'node:crypto', where: ['crypto/', 'noise/'] },
   { name: 'node:path', where: ['simnet/'] },
-  // The native verifier is a CommonJS package; createRequire loads it.
-  { name: 'node:module', where: ['crypto/native_engine'] },
+  // The native packages are CommonJS; createRequire loads them.
+  { name: 'node:module', where: ['crypto/native_engine', 'noise/sodium_aead'] },
 ];
 
 /** Each runtime dependency belongs to one room, so that replacing it is the work of one room. */
@@ -103,6 +103,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@noble/curves': ['crypto/'],
   '@noble/hashes': ['crypto/'],
   secp256k1: ['crypto/'],
+  'sodium-native': ['noise/'],
   pino: ['observe/'],
   commander: ['daemon/', 'main'],
   'smol-toml': ['daemon/'],
