@@ -145,6 +145,11 @@ test('the whole way: list, fetch, settle, synced', () => {
   assert.deepEqual(Array.from(peer.scidQuery().short_channel_ids), scids(5));
   assert.equal(seeker.status().state, 'fetching');
   peer.deliver(scids(4));
+  // What has arrived of an open chunk counts once, not as known and as wanted.
+  assert.deepEqual(
+    [seeker.status().known, seeker.status().totalKnownToPeers, seeker.status().percent],
+    [4, 5, 80],
+  );
   backlog.messages = 3;
   assert.equal(peer.end(), undefined);
   assert.equal(seeker.status().state, 'settling');
@@ -420,6 +425,19 @@ test('when nobody answers scid queries, one peer after the other is asked for ev
   const status = seeker.status();
   assert.deepEqual([status.state, status.known, status.givenUp], ['synced', 9, 1]);
   assert.equal(meter.get('gossipd_full_dumps_total'), 2);
+});
+
+test('a peer that answers no scid query but sends all of its list by itself is not asked for a dump', () => {
+  const { connect, run, seeker, meter } = setUp();
+  const peer = connect('ldk');
+  peer.list(scids(10));
+  peer.deliver(scids(10));
+  run(14);
+  assert.equal(seeker.status().state, 'fetching');
+  run(1);
+  assert.equal(peer.state(), 'silent_on_queries');
+  assert.deepEqual([seeker.status().state, seeker.status().complete], ['synced', true]);
+  assert.equal(meter.get('gossipd_full_dumps_total'), 0);
 });
 
 test('a deaf peer: its list fails, and then even a dump brings nothing', () => {

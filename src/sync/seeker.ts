@@ -542,6 +542,10 @@ export class Seeker {
         case 'full_dump':
           return;
         case 'silent_on_queries':
+          // LDK 0.1 answers no scid query, but sends everything at the first filter: that may have been all of its list.
+          known ||= this.#isUseful(peer);
+          candidate ??= peer;
+          break;
         case 'range_failed':
           candidate ??= peer;
           break;

@@ -67,7 +67,7 @@ const percentOf = (part: number, whole: number): number =>
 export const seekerStatus = (facts: SeekerFacts): SeekerStatus => {
   const { pool, state, knownChannels } = facts;
   const missing = pool.open + pool.arriving;
-  const total = knownChannels + missing;
+  const total = knownChannels + missing - pool.alreadyKnown;
   const perMs = facts.fetchMs > 0 ? facts.fetchedInFetch / facts.fetchMs : 0;
   return {
     state,
