@@ -1,0 +1,66 @@
+/**
+ * Verdict: what becomes of a gossip message that decodes. A value with a reason from a closed list; the reason is metric
+ * label, log field and test title at once.
+ */
+
+export const REASON_CODES = [
+  // accept
+  'accepted',
+  // ignore: nothing wrong with the sender
+  'known',
+  'stale_timestamp',
+  'same_timestamp',
+  'unknown_chain',
+  'unknown_channel',
+  'unknown_node',
+  'already_pending',
+  'too_old',
+  'too_far_in_future',
+  'recently_refused',
+  'not_buried',
+  'output_not_found',
+  'channel_dying',
+  'second_dns',
+  'budget_exceeded',
+  'room_full',
+  'dont_forward',
+  'chain_unavailable',
+  'overloaded',
+  // hold: kept in a bounded room until what it needs arrives
+  'held_for_channel',
+  'held_for_announcement',
+  // warn or close: the sender broke a rule
+  'malformed',
+  'node_ids_not_ordered',
+  'zero_timestamp',
+  'bad_node_id',
+  'bad_bitcoin_key',
+  'bad_node_signature_1',
+  'bad_node_signature_2',
+  'bad_bitcoin_signature_1',
+  'bad_bitcoin_signature_2',
+  'bad_signature',
+  'funding_script_mismatch',
+  'same_timestamp_other_content',
+] as const;
+
+export type ReasonCode = (typeof REASON_CODES)[number];
+
+export type VerdictAction = 'accept' | 'ignore' | 'hold' | 'warn' | 'close';
+
+export interface Verdict {
+  readonly action: VerdictAction;
+  readonly reason: ReasonCode;
+}
+
+/** One shared verdict per reason, so that giving one allocates nothing. */
+const withAction = (action: VerdictAction): Readonly<Record<ReasonCode, Verdict>> =>
+  Object.freeze(
+    Object.fromEntries(REASON_CODES.map((reason) => [reason, Object.freeze({ action, reason })])),
+  ) as Readonly<Record<ReasonCode, Verdict>>;
+
+export const ACCEPT: Verdict = withAction('accept').accepted;
+export const IGNORE = withAction('ignore');
+export const HOLD = withAction('hold');
+export const WARN = withAction('warn');
+export const CLOSE = withAction('close');
