@@ -1,0 +1,528 @@
+/**
+ * One connection to a peer: BOLT 8 handshake, init exchange, ping and pong, byte budgets, and the split of messages into
+ * gossip (raw, borrowed) and the rest (decoded). It knows no gossip rules: daemon/ hands in a ConnectionHandler.
+ *
+ * Implements BOLT 1 (The init Message, Control Messages) and the socket side of BOLT 8.
+ * Bounds: a handshake and an init must be done within SETUP_TIMEOUT_MS; output waiting in memory is at most
+ * OUTPUT_PAUSE_BYTES plus one reply, because above it neither the socket nor the frames already received are read on (64 KiB
+ * of pings ask for 107 MB of pongs); held ciphertext is bounded by noise/framing.
+ * A peer that stays silent for two ping intervals is closed (this also ends slow senders that never finish a frame), and so
+ * is one that has taken nothing of what waits for it in that time.
+ */
+
+import { bytesEqual, concatBytes, own, readU16 } from '../base/bytes.ts';
+import type { Network } from '../base/chain_hash.ts';
+import type { Log } from '../base/log.ts';
+import type { Meter } from '../base/meter.ts';
+import type { NodeId } from '../base/node_id.ts';
+import { nodeIdAt } from '../base/node_id.ts';
+import type { Rng } from '../base/rng.ts';
+import type { Clock } from '../base/time.ts';
+import type { SignatureEngine } from '../crypto/engine.ts';
+import type { Transport } from '../noise/framing.ts';
+import {
+  ACT_ONE_BYTES,
+  ACT_THREE_BYTES,
+  ACT_TWO_BYTES,
+  type HandshakeStep,
+  InitiatorHandshake,
+  ResponderHandshake,
+} from '../noise/handshake.ts';
+import type { AddressDescriptor } from '../wire/address_descriptor.ts';
+import { isWireFault } from '../wire/fault.ts';
+import { checkFeatures } from '../wire/feature_bits.ts';
+import { encodeInit, type Init } from '../wire/init.ts';
+import { type ControlMessage, decodeMessage } from '../wire/message.ts';
+import { MESSAGE_TYPE, messageTypeName } from '../wire/message_types.ts';
+import { printable } from '../wire/notice.ts';
+import { encodePing } from '../wire/ping.ts';
+import { encodePong } from '../wire/pong.ts';
+import { encodeWarning } from '../wire/warning.ts';
+import { isPublicHost } from './public_host.ts';
+import type { Socket } from './socket.ts';
+import { TokenBucket } from './token_bucket.ts';
+
+/** Handshake plus init. lnd allows 5 s + 15 s, Eclair 30 s. */
+export const SETUP_TIMEOUT_MS = 20_000;
+/** Reading from the peer pauses while more than this waits to be sent to it: 256 KiB, four of the largest messages. */
+export const OUTPUT_PAUSE_BYTES = 262_144;
+/** Frames are handed to the socket when this much is ready, or at the end of the turn: about the socket buffer's size. */
+const FLUSH_BYTES = 65_536;
+/** A bucket may save up two seconds of its rate, but always a whole largest message. */
+const BURST_SECONDS = 2;
+/** Warnings sent to one peer per minute; more would make us an amplifier. */
+const WARNINGS_PER_MINUTE = 10;
+/** Errors and warnings of one peer that are logged per minute; more would fill the operator's disk. */
+const NOTICES_LOGGED_PER_MINUTE = 10;
+/** BOLT 1, ping: values from 65532 on ask for no pong (B1-26). */
+const NO_PONG_FROM_BYTES = 65_532;
+/** What was sent last may leave for so long after a close; then a peer that never reads loses the descriptor. */
+const LINGER_MS = 2_000;
+/** The same when we stop: well within the time that the process takes to end. */
+const SHUTDOWN_LINGER_MS = 200;
+
+export type ClosedBecause =
+  | 'handshake_failed'
+  | 'setup_timeout'
+  | 'bad_mac'
+  | 'message_before_init'
+  | 'malformed_message'
+  | 'unknown_even_type'
+  | 'unknown_even_feature'
+  | 'missing_feature_dependency'
+  | 'no_common_chain'
+  | 'peer_silent'
+  | 'peer_not_reading'
+  | 'socket_closed'
+  | 'broke_gossip_rules'
+  | 'replaced'
+  | 'self_connection'
+  | 'shutdown'
+  | 'no_room';
+
+/** Everything but init, ping, pong and the gossip announcements, which Connection handles or hands on by itself. */
+export type PeerMessage = ControlMessage;
+
+export interface ConnectionHandler {
+  /** Both inits are exchanged. */
+  readonly onReady: (connection: Connection) => void;
+  /** channel_announcement, node_announcement or channel_update, structurally sound; borrowed. */
+  readonly onGossip: (connection: Connection, raw: Uint8Array) => void;
+  readonly onMessage: (connection: Connection, message: PeerMessage) => void;
+  /** Output has room again. */
+  readonly onWritable: (connection: Connection) => void;
+  readonly onClosed: (connection: Connection, because: ClosedBecause, detail: string) => void;
+}
+
+export interface ConnectionOptions {
+  readonly socket: Socket;
+  readonly engine: SignatureEngine;
+  /** Our 32-byte secret key. */
+  readonly localSecret: Uint8Array;
+  /** Key of the node that we dial; undefined when it dialled us. */
+  readonly remoteKey: Uint8Array | undefined;
+  readonly network: Network;
+  readonly features: Uint8Array;
+  readonly limits: ConnectionLimits;
+}
+
+export interface ConnectionLimits {
+  /** Bytes per second, 0 = unlimited. */
+  readonly bytesPerSecondIn: number;
+  readonly bytesPerSecondOut: number;
+  readonly pingIntervalMs: number;
+}
+
+export interface ConnectionPorts {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly meter: Meter;
+}
+
+type Phase = 'handshake' | 'init' | 'open' | 'closed';
+type TimerName = 'setup' | 'ping' | 'budget' | 'room' | 'linger';
+
+/** Whether the bucket had one left. */
+const takeOne = (bucket: TokenBucket): boolean => {
+  if (!bucket.open) return false;
+  bucket.spend(1);
+  return true;
+};
+
+export class Connection {
+  /** True when we dialled. */
+  readonly outbound: boolean;
+  readonly host: string;
+  readonly port: number;
+  /** Monotonic milliseconds at creation. */
+  readonly since: number;
+  bytesIn = 0;
+  bytesOut = 0;
+  messagesIn = 0;
+  messagesOut = 0;
+
+  readonly #options: ConnectionOptions;
+  readonly #ports: ConnectionPorts;
+  readonly #handler: ConnectionHandler;
+  readonly #inbound: TokenBucket;
+  readonly #outbound: TokenBucket;
+  readonly #pausedFor = new Set<string>();
+  #phase: Phase = 'handshake';
+  #handshake: { next: (act: Uint8Array) => HandshakeStep; bytes: number } | undefined;
+  #gathered: Uint8Array = new Uint8Array(0);
+  #transport: Transport | undefined;
+  #remoteKey: Uint8Array | undefined;
+  #init: Init | undefined;
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  #flushScheduled = false;
+  #wantsRoom = false;
+  #heardAt: number;
+  /** How much of our output the system had taken when that was last seen to grow, and when. */
+  #taken = 0;
+  #takenAt: number;
+  readonly #warnings: TokenBucket;
+  readonly #notices: TokenBucket;
+  /** At most one timer of each name. */
+  readonly #timers = new Map<TimerName, () => void>();
+
+  constructor(options: ConnectionOptions, ports: ConnectionPorts, handler: ConnectionHandler) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#handler = handler;
+    this.outbound = options.remoteKey !== undefined;
+    this.host = options.socket.remoteHost;
+    this.port = options.socket.remotePort;
+    this.#remoteKey = options.remoteKey;
+    const { bytesPerSecondIn, bytesPerSecondOut } = options.limits;
+    const burst = (rate: number): number => Math.max(rate * BURST_SECONDS, 65_569);
+    this.#inbound = new TokenBucket(ports.clock, bytesPerSecondIn, burst(bytesPerSecondIn));
+    this.#outbound = new TokenBucket(ports.clock, bytesPerSecondOut, burst(bytesPerSecondOut));
+    this.since = ports.clock.monotonicMs();
+    this.#heardAt = this.since;
+    this.#takenAt = this.since;
+    this.#warnings = new TokenBucket(ports.clock, WARNINGS_PER_MINUTE / 60, WARNINGS_PER_MINUTE);
+    this.#notices = new TokenBucket(ports.clock, NOTICES_LOGGED_PER_MINUTE / 60, NOTICES_LOGGED_PER_MINUTE);
+  }
+
+  /** Starts the handshake. Called once, before anything else. */
+  start(): void {
+    const { engine, localSecret, remoteKey, socket } = this.#options;
+    const ephemeralSecret = this.#ephemeralSecret();
+    if (remoteKey !== undefined) {
+      // Addresses come from DNS seeds too, and half of all 33-byte strings are no key (B8-12).
+      if (!engine.isPoint(remoteKey)) return this.close('handshake_failed', 'the node id is no key');
+      const initiator = new InitiatorHandshake({ engine, localSecret, remoteKey, ephemeralSecret });
+      this.#handshake = { next: (act) => initiator.receive(act), bytes: ACT_TWO_BYTES };
+      this.#write(initiator.start());
+    } else {
+      const responder = new ResponderHandshake({ engine, localSecret, ephemeralSecret });
+      const third = { next: (act: Uint8Array) => responder.receiveActThree(act), bytes: ACT_THREE_BYTES };
+      this.#handshake = {
+        bytes: ACT_ONE_BYTES,
+        next: (act) => {
+          this.#handshake = third;
+          return responder.receiveActOne(act);
+        },
+      };
+    }
+    this.#arm('setup', SETUP_TIMEOUT_MS, () => {
+      if (this.#phase !== 'open') this.close('setup_timeout', `still in ${this.#phase}`);
+    });
+    socket.start({
+      onData: (chunk) => this.#onData(chunk),
+      onDrain: () => this.#onDrain(),
+      onClose: (reason) => {
+        this.close('socket_closed', reason);
+        this.#cancelTimers();
+      },
+    });
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Hex of the peer's key; known after the handshake (at once when we dialled). */
+  get nodeId(): NodeId | undefined {
+    return this.#remoteKey === undefined ? undefined : nodeIdAt(this.#remoteKey);
+  }
+
+  /** The peer's init; undefined until it arrived. */
+  get init(): Init | undefined {
+    return this.#init;
+  }
+
+  /** `03ab…@host:port` for logs. */
+  get name(): string {
+    return `${this.nodeId?.slice(0, 12) ?? 'unknown'}@${this.host}:${this.port}`;
+  }
+
+  /** Queues a copy of one message; it is encrypted with its neighbours by the end of the turn. */
+  send(raw: Uint8Array): void {
+    if (this.#transport === undefined || this.#phase === 'closed') return;
+    this.#pending.push(own(raw));
+    this.#pendingBytes += raw.length + 34;
+    this.messagesOut++;
+    this.#ports.meter.count('gossipd_messages_sent_total', messageTypeName(readU16(raw, 0)));
+    if (this.#pendingBytes >= FLUSH_BYTES) this.#flush();
+    else if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
+      this.#ports.clock.after(0, () => {
+        this.#flushScheduled = false;
+        this.#flush();
+      });
+    }
+    if (this.#waiting() > OUTPUT_PAUSE_BYTES) this.pauseReading('output');
+  }
+
+  /** False while more than the bound waits to be sent, or the byte budget is spent; onWritable follows when it is true again. */
+  canSend(): boolean {
+    if (this.#phase !== 'open') return false;
+    if (this.#waiting() < OUTPUT_PAUSE_BYTES / 2 && this.#outbound.open) return true;
+    if (!this.#wantsRoom) {
+      this.#wantsRoom = true;
+      // Either the socket drains, or the budget fills; both lead to #onDrain.
+      const wait = this.#outbound.waitMs;
+      if (wait > 0) this.#arm('room', wait, () => this.#onDrain());
+    }
+    return false;
+  }
+
+  /** Sends a warning about the whole connection (BOLT 1, warning), unless too many went out in this minute. */
+  warn(text: string): void {
+    if (!takeOne(this.#warnings)) return;
+    this.send(encodeWarning({ channel_id: new Uint8Array(32), data: new TextEncoder().encode(text) }));
+  }
+
+  /** Stops reading for a named reason; reading goes on when every reason is gone. */
+  pauseReading(reason: string): void {
+    if (this.#phase === 'closed') return;
+    if (this.#pausedFor.size === 0) {
+      this.#options.socket.pauseReading();
+      this.#transport?.pause();
+    }
+    this.#pausedFor.add(reason);
+  }
+
+  resumeReading(reason: string): void {
+    if (!this.#pausedFor.delete(reason) || this.#pausedFor.size > 0 || this.#phase === 'closed') return;
+    this.#heardAt = this.#ports.clock.monotonicMs();
+    const intact = this.#transport?.resume(this.#deliver) ?? true;
+    if (!intact) this.close('bad_mac');
+    // What had been held may have given a new reason to pause.
+    else if (this.#pausedFor.size === 0) this.#options.socket.resumeReading();
+  }
+
+  /** Closes once; what was sent before (a warning) still leaves. */
+  close(because: ClosedBecause, detail = ''): void {
+    if (this.#phase === 'closed') return;
+    this.#flush();
+    this.#phase = 'closed';
+    this.#cancelTimers();
+    this.#transport?.pause();
+    this.#pending = [];
+    const { socket } = this.#options;
+    if (because === 'socket_closed' || because === 'bad_mac' || because === 'handshake_failed')
+      socket.destroy();
+    else {
+      socket.end();
+      // Read on, into nothing: the other side's end is not seen on a paused socket, and unread bytes would reset ours.
+      socket.resumeReading();
+      this.#arm('linger', because === 'shutdown' ? SHUTDOWN_LINGER_MS : LINGER_MS, () => socket.destroy());
+    }
+    this.#ports.meter.count('gossipd_connections_closed_total', because);
+    this.#handler.onClosed(this, because, detail);
+  }
+
+  #arm(name: TimerName, delayMs: number, fire: () => void): void {
+    this.#timers.get(name)?.();
+    this.#timers.set(name, this.#ports.clock.after(delayMs, fire));
+  }
+
+  #cancelTimers(): void {
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+  }
+
+  #ephemeralSecret(): Uint8Array {
+    for (;;) {
+      const secret = this.#ports.rng.bytes(32);
+      // Zero and values above the group order are not keys (chance below 2^-127).
+      if (secret.some((byte) => byte !== 0) && secret[0] !== 0xff) return secret;
+    }
+  }
+
+  #waiting(): number {
+    return this.#pendingBytes + this.#options.socket.bufferedBytes();
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.bytesOut += bytes.length;
+    this.#outbound.spend(bytes.length);
+    this.#ports.meter.count('gossipd_peer_bytes_total', 'out', bytes.length);
+    this.#options.socket.write(bytes);
+  }
+
+  #flush(): void {
+    if (this.#pending.length === 0 || this.#transport === undefined) return;
+    const messages = this.#pending;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#write(this.#transport.encryptMany(messages));
+  }
+
+  #onDrain(): void {
+    if (this.#phase === 'closed') return;
+    if (this.#waiting() <= OUTPUT_PAUSE_BYTES) this.resumeReading('output');
+    if (!this.#wantsRoom) return;
+    this.#wantsRoom = false;
+    if (this.canSend()) this.#handler.onWritable(this);
+  }
+
+  #onData(chunk: Uint8Array): void {
+    if (this.#phase === 'closed') return;
+    this.bytesIn += chunk.length;
+    this.#ports.meter.count('gossipd_peer_bytes_total', 'in', chunk.length);
+    this.#inbound.spend(chunk.length);
+    if (this.#transport === undefined) this.#onHandshakeBytes(chunk);
+    else this.#receive(this.#transport, chunk);
+    if (this.phase === 'closed' || this.#inbound.open) return;
+    this.pauseReading('budget');
+    this.#arm('budget', this.#inbound.waitMs, () => this.resumeReading('budget'));
+  }
+
+  readonly #deliver = (raw: Uint8Array): void => {
+    if (this.#phase !== 'closed') this.#onFrame(raw);
+  };
+
+  #receive(transport: Transport, chunk: Uint8Array): void {
+    // B8-18: after a bad MAC nothing of this stream can be trusted.
+    if (!transport.receive(chunk, this.#deliver)) this.close('bad_mac');
+  }
+
+  #onHandshakeBytes(chunk: Uint8Array): void {
+    // At most one act (66 bytes) and the chunk are held: bounded by the socket's read size.
+    this.#gathered = this.#gathered.length === 0 ? own(chunk) : concatBytes(this.#gathered, chunk);
+    while (this.#transport === undefined && this.#handshake !== undefined) {
+      const { bytes, next } = this.#handshake;
+      if (this.#gathered.length < bytes) return;
+      const act = this.#gathered.subarray(0, bytes);
+      this.#gathered = this.#gathered.subarray(bytes);
+      const step = next(act);
+      // B8-08, B8-10, B8-11: a failed handshake ends without an answer.
+      if (!step.ok) return this.close('handshake_failed', step.reason);
+      if (step.send !== undefined) this.#write(step.send);
+      if (step.remoteKey !== undefined) this.#remoteKey = own(step.remoteKey);
+      if (step.transport !== undefined) this.#onHandshakeDone(step.transport);
+    }
+  }
+
+  #onHandshakeDone(transport: Transport): void {
+    this.#transport = transport;
+    this.#handshake = undefined;
+    this.#phase = 'init';
+    if (this.#pausedFor.size > 0) transport.pause();
+    this.#sendInit();
+    const rest = this.#gathered;
+    this.#gathered = new Uint8Array(0);
+    if (rest.length > 0) this.#receive(transport, rest);
+  }
+
+  #sendInit(): void {
+    const { network, features } = this.#options;
+    const message: Init = { features, networks: [network.chainHashBytes] };
+    // B1-17: only the side that was dialled says what address it sees, and never a private one.
+    // A listener for both families sees IPv4 addresses in their IPv6 form.
+    const host = this.host.replace(/^::ffff:(?=\d+\.)/i, '');
+    const seen: AddressDescriptor | undefined =
+      !this.outbound && isPublicHost(host)
+        ? { kind: host.includes(':') ? 'ipv6' : 'ipv4', host, port: this.port }
+        : undefined;
+    this.send(encodeInit(seen === undefined ? message : { ...message, remote_addr: seen }));
+  }
+
+  #onFrame(raw: Uint8Array): void {
+    this.#heardAt = this.#ports.clock.monotonicMs();
+    this.messagesIn++;
+    const type = raw.length >= 2 ? readU16(raw, 0) : -1;
+    this.#ports.meter.count(
+      'gossipd_messages_received_total',
+      type < 0 ? 'malformed' : messageTypeName(type),
+    );
+    // B1-13: nothing but init comes first.
+    if (
+      this.#phase === 'init' &&
+      type !== MESSAGE_TYPE.init &&
+      type !== MESSAGE_TYPE.error &&
+      type !== MESSAGE_TYPE.warning
+    ) {
+      this.warn('the first message must be init');
+      return this.close('message_before_init', messageTypeName(type));
+    }
+    const message = decodeMessage(raw);
+    if (isWireFault(message)) {
+      // B1-04 (unknown even type) and B1-05 (known but too short) both end the connection.
+      this.warn(`${messageTypeName(message.type)}: ${message.fault} at byte ${message.offset}`);
+      return this.close(
+        message.fault === 'unknown_even_type' ? 'unknown_even_type' : 'malformed_message',
+        `${messageTypeName(message.type)} ${message.fault}`,
+      );
+    }
+    switch (message.type) {
+      case 'gossip':
+        return this.#handler.onGossip(this, raw);
+      case 'unknown':
+        return;
+      case 'init':
+        return this.#onInit(message);
+      case 'ping':
+        if (message.num_pong_bytes < NO_PONG_FROM_BYTES)
+          this.send(encodePong({ byteslen: message.num_pong_bytes }));
+        return;
+      case 'pong':
+        return;
+      case 'error':
+      case 'warning':
+        if (!takeOne(this.#notices)) return;
+        this.#ports.log.info(`${message.type} from peer`, {
+          peer: this.name,
+          text: printable(message.data, 300),
+        });
+        return;
+      default:
+        return this.#handler.onMessage(this, message);
+    }
+  }
+
+  #onInit(init: Init): void {
+    // A second init changes nothing.
+    if (this.#phase !== 'init') return;
+    const { unknownEven, missingDependency } = checkFeatures(init.features);
+    if (unknownEven !== undefined) {
+      this.warn(`feature bit ${unknownEven} is not known here`);
+      return this.close('unknown_even_feature', String(unknownEven));
+    }
+    if (missingDependency !== undefined) {
+      const [feature, needed] = missingDependency;
+      this.warn(`feature ${feature} needs ${needed}`);
+      return this.close('missing_feature_dependency', `${feature} needs ${needed}`);
+    }
+    const chain = this.#options.network.chainHashBytes;
+    if (init.networks !== undefined && !init.networks.some((other) => bytesEqual(other, chain))) {
+      this.warn('no common chain');
+      return this.close('no_common_chain');
+    }
+    this.#init = {
+      ...init,
+      features: own(init.features),
+      ...(init.networks === undefined ? {} : { networks: init.networks.map(own) }),
+    };
+    this.#phase = 'open';
+    this.#schedulePing();
+    this.#handler.onReady(this);
+  }
+
+  #schedulePing(): void {
+    const interval = this.#options.limits.pingIntervalMs;
+    this.#arm('ping', interval, () => {
+      if (this.#phase !== 'open') return;
+      const now = this.#ports.clock.monotonicMs();
+      const buffered = this.#options.socket.bufferedBytes();
+      if (buffered === 0 || this.bytesOut - buffered > this.#taken) {
+        this.#taken = this.bytesOut - buffered;
+        this.#takenAt = now;
+      } else if (now - this.#takenAt > 2 * interval) {
+        return this.close('peer_not_reading', `${buffered} bytes wait for it`);
+      }
+      const silentMs = now - this.#heardAt;
+      // While we are the ones who do not read, silence says nothing about the peer.
+      if (this.#pausedFor.size === 0 && silentMs > 2 * interval)
+        return this.close('peer_silent', `${silentMs} ms`);
+      // B1-25: padding is zeros.
+      if (silentMs > interval / 2) this.send(encodePing({ num_pong_bytes: 1, byteslen: 1 }));
+      this.#schedulePing();
+    });
+  }
+}
