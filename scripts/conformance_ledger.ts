@@ -84,7 +84,7 @@ export const LEDGER: readonly Requirement[] = [
   bound('B8-19', 'may', 'any', 'a node key may be a throwaway'),
 
   // BOLT 1: messages, TLV, set-up
-  later('B1-01', 'must', 'any', 'one connection for each peer'),
+  bound('B1-01', 'must', 'any', 'one connection for each peer'),
   bound('B1-02', 'must', 'any', 'no unknown even types sent'),
   bound('B1-03', 'must', 'any', 'unknown odd type skipped'),
   bound('B1-04', 'must', 'any', 'unknown even type closes'),
@@ -96,7 +96,7 @@ export const LEDGER: readonly Requirement[] = [
   bound('B1-10', 'must', 'any', 'TLV reader: unknown even refused, unknown odd skipped, known lengths exact'),
   bound('B1-11', 'should', 'any', 'truncated integers carry no leading zero'),
   bound('B1-12', 'must', 'any', 'amounts stay below the supply of bitcoin'),
-  later('B1-13', 'must', 'any', 'init first in each direction, nothing before it'),
+  bound('B1-13', 'must', 'any', 'init first in each direction, nothing before it'),
   bound('B1-14', 'must', 'any', 'undefined feature bits are zero'),
   bound('B1-15', 'should', 'any', 'globalfeatures end at bit 13; features are as short as possible'),
   bound('B1-16', 'should', 'any', 'networks names every chain that is served'),
@@ -187,7 +187,7 @@ export const LEDGER: readonly Requirement[] = [
     'announcement_signatures are exchanged at the right depth',
     NO_CHANNELS,
   ),
-  later('B7-46', 'should', 'any', 'announcement_signatures of an unknown channel: warning'),
+  bound('B7-46', 'should', 'any', 'announcement_signatures of an unknown channel: warning'),
   notApplicable('B7-47', 'should', 'any', 'updates of own private channels are taken', NO_CHANNELS),
   bound('B7-48', 'should', 'any', 'repeated announcement of a known channel does no harm'),
   bound('B7-49', 'must', 'any', 'bytes behind the last known field are signed, kept and relayed'),

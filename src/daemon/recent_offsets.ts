@@ -1,0 +1,30 @@
+/**
+ * Remembers which stored records a peer already has, so that they are not echoed to it (BOLT 7, rebroadcasting).
+ *
+ * Two generations of GENERATION_ENTRIES offsets: 2 x 65,536 x about 40 bytes = 5 MB for a peer that sent us a whole map,
+ * nothing for one that sent nothing. When the young one is full the old one is forgotten: the cost is an echo, never a loss.
+ */
+import type { StoreOffset } from '../wire/store_record.ts';
+
+export const GENERATION_ENTRIES = 65_536;
+
+export class RecentOffsets {
+  #young = new Set<number>();
+  #old = new Set<number>();
+
+  add(offset: StoreOffset): void {
+    if (this.#young.size >= GENERATION_ENTRIES) {
+      this.#old = this.#young;
+      this.#young = new Set();
+    }
+    this.#young.add(offset);
+  }
+
+  has(offset: StoreOffset): boolean {
+    return this.#young.has(offset) || this.#old.has(offset);
+  }
+
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * The verb `run`: a daemon in the foreground with its log, its progress line and its signals, until it is told to stop.
+ * simnet.ts runs the same daemon beside peers of its own making.
+ */
+import { OperationalError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { UtxoLookup } from '../chain/utxo_lookup.ts';
+import { type ConsoleLog, consoleLog } from '../observe/console_log.ts';
+import { type LineOutput, standardError } from '../observe/line_output.ts';
+import type { Config } from './config.ts';
+import { Daemon } from './daemon.ts';
+import type { DaemonStatus } from './status.ts';
+import { SyncProgress } from './sync_progress.ts';
+import { utxoFromConfig } from './utxo_source.ts';
+
+/** What must hold for a clean exit after a signal; then the process ends by itself (a hung disk must not keep it). */
+const STOP_DEADLINE_MS = 2_000;
+
+export interface RunOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** Where the log's lines and the progress row go. */
+  readonly output: LineOutput;
+  /** Overrides the configured backend. */
+  readonly utxo?: UtxoLookup;
+  /** Called once, when the first sync is complete, with the seconds it took. */
+  readonly onSynced?: (status: DaemonStatus, seconds: number) => void;
+}
+
+/** The log and the output that it shares with the progress row. */
+export const openLog = (config: Config): { log: ConsoleLog; output: LineOutput } => {
+  const output = standardError();
+  return { log: consoleLog({ level: config.log_level, json: config.log_json, output }), output };
+};
+
+/** Resolves with the last status after a clean stop. Rejects with OperationalError when it cannot start. */
+export const runDaemon = async ({
+  config,
+  log,
+  output,
+  utxo,
+  onSynced,
+}: RunOptions): Promise<DaemonStatus> => {
+  const backend = utxo ?? utxoFromConfig(config);
+  if (!backend.verifies) {
+    log.info(
+      'no chain backend: channels are checked by their signatures only, marked unverified' +
+        (config.relay_unverified ? ', and relayed because relay_unverified is set' : ', and not relayed'),
+    );
+  }
+  const daemon = await Daemon.start({ config, log, utxo: backend });
+  const progress = new SyncProgress(daemon, log, output, showsProgress(config, output));
+  let finish: () => void = () => {};
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const onSignal = (signal: NodeJS.Signals): void => {
+    log.info('stopping', { signal });
+    finish();
+  };
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  progress.onFirstSync((status, seconds) => {
+    onSynced?.(status, seconds);
+    if (config.exit_when_synced) finish();
+  });
+  await finished;
+  progress.stop();
+  const deadline = setTimeout(() => {
+    log.broken('stopping took too long; ending now. What was synced is safe', { ms: STOP_DEADLINE_MS });
+    process.exit(1);
+  }, STOP_DEADLINE_MS);
+  const last = daemon.status();
+  await daemon.stop();
+  clearTimeout(deadline);
+  process.off('SIGINT', onSignal);
+  process.off('SIGTERM', onSignal);
+  const { store } = daemon.status();
+  log.info('stopped; the store is durable', { path: store.path, bytes: store.durable_bytes });
+  return { ...last, store };
+};
+
+const showsProgress = (config: Config, output: LineOutput): boolean =>
+  config.progress === 'always' || (config.progress === 'auto' && (output.isTerminal || !config.log_json));
+
+/** One line for people about an error, with the next command; JSON when asked. Returns the exit code. */
+export const reportError = (error: unknown, json: boolean): number => {
+  const operational = error instanceof OperationalError;
+  const message = error instanceof Error ? error.message : String(error);
+  if (json && operational) {
+    process.stdout.write(`${JSON.stringify({ error: { code: error.code, message, hint: error.hint } })}\n`);
+  } else if (operational) {
+    process.stderr.write(`gossipd: ${message}\n  Next: ${error.hint}\n`);
+  } else {
+    process.stderr.write(
+      `gossipd: this is a bug: ${error instanceof Error ? (error.stack ?? message) : message}\n`,
+    );
+  }
+  // 8: operational error, as e2fsck; 16: usage.
+  return operational ? (error.code === 'bad_config' || error.code === 'bad_argument' ? 16 : 8) : 70;
+};

@@ -1,0 +1,145 @@
+/** `gossipd graph info|channel|node`: answers from a gossip_store, without a daemon. */
+import { OperationalError } from '../base/errors.ts';
+import { parseNodeId } from '../base/node_id.ts';
+import { parseScid } from '../base/short_channel_id.ts';
+import { unixSeconds } from '../base/time.ts';
+import { NetworkGraph } from '../graph/network_graph.ts';
+import { graphStatistics } from '../graph/statistics.ts';
+import { type ChannelInfo, channelInfo, channelOf, type NodeInfo, nodeInfo, nodeOf } from '../graph/views.ts';
+import { headerLength } from '../store/format.ts';
+import { type ScanEnd, scanStore } from '../store/scan.ts';
+import type { StoreFile } from '../store/store_file.ts';
+import { RECORD_HEADER_BYTES, type StoreOffset } from '../wire/store_record.ts';
+import { printJson, printText } from './output.ts';
+import type { StoreArgument } from './store_argument.ts';
+
+const notInMap = (what: string): OperationalError =>
+  new OperationalError(
+    'not_found',
+    'stop',
+    `${what} is not in this map`,
+    'See what is there with "gossipd graph info".',
+  );
+
+const loadGraph = ({ path, file }: StoreArgument): { graph: NetworkGraph; scan: ScanEnd } => {
+  const graph = new NetworkGraph();
+  const scan = scanStore(file, (record) => graph.apply(record));
+  if (scan.reason !== 'end_of_file') {
+    process.stderr.write(
+      `gossipd: ${path}: read up to byte ${scan.end} of ${file.size()} (${scan.reason}). No funds are in this file. ` +
+        'Next: "gossipd dump FILE" shows the last good record.\n',
+    );
+  }
+  return { graph, scan };
+};
+
+const readMessageFrom =
+  (file: StoreFile) =>
+  (offset: StoreOffset): Uint8Array | undefined => {
+    const header = new Uint8Array(RECORD_HEADER_BYTES);
+    if (file.read(header, 0, RECORD_HEADER_BYTES, offset - RECORD_HEADER_BYTES) < RECORD_HEADER_BYTES)
+      return undefined;
+    const message = new Uint8Array(headerLength(header, 0));
+    return file.read(message, 0, message.length, offset) === message.length ? message : undefined;
+  };
+
+const print = async (value: object, json: boolean, lines: readonly string[]): Promise<void> => {
+  if (json) return printJson(value);
+  await printText(lines.join('\n'));
+};
+
+const bitcoin = (satoshis: number): string => `${(satoshis / 1e8).toFixed(8)} BTC`;
+const utc = (seconds: number): string => (seconds === 0 ? 'never' : new Date(seconds * 1000).toISOString());
+
+/** Prints the figures of the whole map. */
+export const graphInfo = async (store: StoreArgument, json: boolean): Promise<void> => {
+  const { graph, scan } = loadGraph(store);
+  const figures = graphStatistics(graph, unixSeconds(Math.floor(Date.now() / 1000)));
+  const info = {
+    store: store.path,
+    bytes: store.file.size(),
+    records: scan.records,
+    complete: scan.reason === 'end_of_file',
+    ...figures,
+  };
+  await print(info, json, [
+    `store            ${store.path} (${info.bytes} bytes, ${info.records} records)`,
+    `channels         ${figures.channels} (${figures.channels_usable_both_ways} usable both ways, ${figures.unverified_channels} unverified, ${figures.dying_channels} dying)`,
+    `channel updates  ${figures.half_channels} (${figures.disabled_half_channels} disabled)`,
+    `nodes            ${figures.nodes} (${figures.announced_nodes} announced)`,
+    `capacity         ${bitcoin(figures.capacity_sat)}`,
+    `channels/node    median ${figures.degree_median}, most ${figures.degree_max}`,
+    `updates from     ${utc(figures.oldest_update)} to ${utc(figures.newest_update)}`,
+  ]);
+};
+
+const channelLines = (info: ChannelInfo): string[] => [
+  `channel   ${info.short_channel_id}`,
+  `nodes     ${info.node_id_1}`,
+  `          ${info.node_id_2}`,
+  `capacity  ${info.unverified ? 'unverified' : bitcoin(info.capacity_sat)}`,
+  ...(info.dying ? [`dying     removed at block ${info.dying_deadline ?? 'unknown'}`] : []),
+  ...info.half_channels.map((half, direction) =>
+    half === null
+      ? `from ${direction + 1}    no channel_update`
+      : `from ${direction + 1}    ${half.disabled ? 'disabled' : 'enabled'}, ${half.fee_base_msat} msat + ${half.fee_proportional_millionths} ppm, ` +
+        `htlc ${half.htlc_minimum_msat}..${half.htlc_maximum_msat} msat, cltv ${half.cltv_expiry_delta} blocks, ${utc(half.timestamp)}`,
+  ),
+];
+
+/** Prints one channel. Throws OperationalError `bad_argument` or `not_found`. */
+export const graphChannel = async (store: StoreArgument, text: string, json: boolean): Promise<void> => {
+  const scid = parseScid(text);
+  if (scid === undefined) {
+    throw new OperationalError(
+      'bad_argument',
+      'stop',
+      `"${text}" is no short_channel_id`,
+      'Write it as BLOCKxTXxOUT, e.g. 539268x845x1.',
+    );
+  }
+  const { graph } = loadGraph(store);
+  const channel = channelOf(graph, scid);
+  if (channel < 0) throw notInMap(`channel ${text}`);
+  const info = channelInfo(graph, channel);
+  await print(info, json, channelLines(info));
+};
+
+const nodeLines = (info: NodeInfo, channels: readonly ChannelInfo[]): string[] => [
+  `node      ${info.node_id}`,
+  ...(info.announcement === null
+    ? ['          has not announced itself']
+    : [
+        `alias     ${info.announcement.alias} (#${info.announcement.color}; its own claim)`,
+        `announced ${utc(info.announcement.timestamp)}`,
+        ...info.announcement.addresses.map(
+          ({ type, address, port }) => `address   ${address}:${port} (${type})`,
+        ),
+      ]),
+  `channels  ${info.channels}, ${bitcoin(info.capacity_sat)}`,
+  ...channels.map(
+    (channel) =>
+      `  ${channel.short_channel_id}  ${channel.unverified ? 'unverified' : bitcoin(channel.capacity_sat)}  ` +
+      `${channel.node_id_1 === info.node_id ? channel.node_id_2 : channel.node_id_1}`,
+  ),
+];
+
+/** Prints one node and its channels. Throws OperationalError `bad_argument` or `not_found`. */
+export const graphNode = async (store: StoreArgument, text: string, json: boolean): Promise<void> => {
+  const nodeId = parseNodeId(text);
+  if (nodeId === undefined) {
+    throw new OperationalError(
+      'bad_argument',
+      'stop',
+      `"${text}" is no node id`,
+      'A node id is 66 hex characters that start with 02 or 03.',
+    );
+  }
+  const { graph } = loadGraph(store);
+  const node = nodeOf(graph, nodeId);
+  if (node < 0) throw notInMap(`node ${text}`);
+  const info = nodeInfo(graph, node, readMessageFrom(store.file));
+  const channels: ChannelInfo[] = [];
+  graph.forEachChannelOfNode(node, (channel) => channels.push(channelInfo(graph, channel)));
+  await print({ ...info, channel_list: channels }, json, nodeLines(info, channels));
+};
