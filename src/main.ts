@@ -12,7 +12,7 @@ import { DEFAULT_CHANNELS, nodesFor, runSimnet, type SimnetResult } from './daem
 import { VERSION } from './daemon/version.ts';
 import { dump } from './tools/dump.ts';
 import { graphChannel, graphInfo, graphNode } from './tools/graph.ts';
-import { printJson } from './tools/output.ts';
+import { printJson, printText } from './tools/output.ts';
 import { status } from './tools/status.ts';
 import { openStoreArgument } from './tools/store_argument.ts';
 
@@ -118,7 +118,7 @@ const simnet = async (flags: Flags): Promise<number> => {
   );
   log.flush();
   if (flags['json'] === true) await printJson(result);
-  else if (once) process.stdout.write(`${simnetText(result)}\n`);
+  else if (once) await printText(simnetText(result));
   return result.complete ? 0 : once ? 1 : 0;
 };
 
@@ -241,7 +241,7 @@ const addTools = (program: Command): void => {
     [],
   ).action(
     act(wantsJson, async () => {
-      process.stdout.write(sampleToml());
+      await printText(sampleToml().trimEnd());
       return 0;
     }),
   );
@@ -252,7 +252,9 @@ const buildProgram = (): Command => {
     .description('The Lightning gossip daemon that its own file cannot kill. It holds no funds.')
     .version(VERSION)
     .showHelpAfterError('Next: add --help to see what this verb takes.')
-    .showSuggestionAfterError();
+    .showSuggestionAfterError()
+    // Help and version end with 0; a wrong command line with 16, as e2fsck. Verbs that are added later inherit it.
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 16));
   withConfig(
     program.command('run').description('a gossip node: sync, verify, store, relay and answer, until stopped'),
   ).action(act(wantsJson, run));
@@ -275,10 +277,5 @@ const resolveStart = (argv: readonly string[]): string[] => {
 
 /** @param argv without the program's own name */
 export const main = async (argv: readonly string[]): Promise<void> => {
-  const program = buildProgram();
-  program.exitOverride((error) => {
-    // Help and version end with 0; a wrong command line with 16, as e2fsck.
-    process.exit(error.exitCode === 0 ? 0 : 16);
-  });
-  await program.parseAsync(resolveStart(argv), { from: 'user' });
+  await buildProgram().parseAsync(resolveStart(argv), { from: 'user' });
 };

@@ -3,6 +3,8 @@
  *
  * start: compose -> prune -> listen -> address book -> rpc socket -> timers. Whatever fails on the way closes what was started.
  */
+
+import type { DaemonStatus } from '../api/daemon_status.ts';
 import { type RpcServer, serveRpc } from '../api/json_rpc_socket.ts';
 import { BACKLOG_PAUSE, BACKLOG_RESUME } from '../ingest/ingest.ts';
 import type { Connection } from '../peer/connection.ts';
@@ -11,7 +13,7 @@ import { dialTcp, listenTcp } from '../peer/tcp.ts';
 import { connectOver, type OpenedParts, type OpenOptions, openParts } from './compose.ts';
 import { PeerSession } from './peer_session.ts';
 import { fillAddressBook, saveAddressBook } from './peer_sources.ts';
-import { type DaemonStatus, statusOf } from './status.ts';
+import { statusOf } from './status.ts';
 
 const TICK_MS = 1_000;
 const PRUNE_INTERVAL_MS = 3_600_000;

@@ -2,6 +2,8 @@
  * The verb `run`: a daemon in the foreground with its log, its progress line and its signals, until it is told to stop.
  * simnet.ts runs the same daemon beside peers of its own making.
  */
+
+import type { DaemonStatus } from '../api/daemon_status.ts';
 import { OperationalError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { UtxoLookup } from '../chain/utxo_lookup.ts';
@@ -9,7 +11,6 @@ import { type ConsoleLog, consoleLog } from '../observe/console_log.ts';
 import { type LineOutput, standardError } from '../observe/line_output.ts';
 import type { Config } from './config.ts';
 import { Daemon } from './daemon.ts';
-import type { DaemonStatus } from './status.ts';
 import { SyncProgress } from './sync_progress.ts';
 import { utxoFromConfig } from './utxo_source.ts';
 

@@ -11,6 +11,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { DaemonStatus } from '../api/daemon_status.ts';
 import { OperationalError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { openUtxoTable } from '../chain/utxo_table.ts';
@@ -25,7 +26,6 @@ import type { Config } from './config.ts';
 import { makeDataFolder } from './data_folder.ts';
 import { runDaemon } from './run.ts';
 import type { SimnetPeerReady, SimnetPeerSettings } from './simnet_peer.ts';
-import type { DaemonStatus } from './status.ts';
 
 /** Mainnet's size on 2026-02-03. */
 export const DEFAULT_CHANNELS = MAINNET_CHANNELS;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { DaemonStatus } from '../api/daemon_status.ts';
 import { unixSeconds } from '../base/time.ts';
-import type { DaemonStatus } from './status.ts';
 import { type ProgressView, progressRowText, summaryText } from './sync_progress.ts';
 
 const view = (change: Partial<ProgressView> = {}): ProgressView => ({

@@ -2,11 +2,12 @@
  * Shows how far the first sync is, and says once when it is complete: a status row on a terminal, otherwise a line every few
  * seconds; after the first sync one summary line a minute.
  */
+
+import type { DaemonStatus } from '../api/daemon_status.ts';
 import type { Log } from '../base/log.ts';
 import type { LineOutput } from '../observe/line_output.ts';
 import { DRAW_INTERVAL_MS, durationText, PLAIN_INTERVAL_MS } from '../observe/progress_line.ts';
 import type { Daemon } from './daemon.ts';
-import type { DaemonStatus } from './status.ts';
 
 const SUMMARY_INTERVAL_MS = 60_000;
 const BAR_CELLS = 24;

@@ -3,6 +3,22 @@
  * label, log field and test title at once.
  */
 
+/** Reasons that say the sender broke a rule. */
+export const RULE_BREAKING_REASONS = [
+  'malformed',
+  'node_ids_not_ordered',
+  'zero_timestamp',
+  'bad_node_id',
+  'bad_bitcoin_key',
+  'bad_node_signature_1',
+  'bad_node_signature_2',
+  'bad_bitcoin_signature_1',
+  'bad_bitcoin_signature_2',
+  'bad_signature',
+  'funding_script_mismatch',
+  'same_timestamp_other_content',
+] as const;
+
 export const REASON_CODES = [
   // accept
   'accepted',
@@ -29,19 +45,8 @@ export const REASON_CODES = [
   // hold: kept in a bounded room until what it needs arrives
   'held_for_channel',
   'held_for_announcement',
-  // warn or close: the sender broke a rule
-  'malformed',
-  'node_ids_not_ordered',
-  'zero_timestamp',
-  'bad_node_id',
-  'bad_bitcoin_key',
-  'bad_node_signature_1',
-  'bad_node_signature_2',
-  'bad_bitcoin_signature_1',
-  'bad_bitcoin_signature_2',
-  'bad_signature',
-  'funding_script_mismatch',
-  'same_timestamp_other_content',
+  // warn or close
+  ...RULE_BREAKING_REASONS,
 ] as const;
 
 export type ReasonCode = (typeof REASON_CODES)[number];

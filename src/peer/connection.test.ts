@@ -11,7 +11,8 @@ import { MESSAGE_TYPE } from '../wire/message_types.ts';
 import { decodePing, encodePing } from '../wire/ping.ts';
 import { decodePong } from '../wire/pong.ts';
 import { decodeWarning, encodeWarning } from '../wire/warning.ts';
-import { OUTPUT_PAUSE_BYTES, SETUP_TIMEOUT_MS } from './connection.ts';
+import { SETUP_TIMEOUT_MS } from './connection.ts';
+import { OUTPUT_PAUSE_BYTES } from './outbox.ts';
 import { bytesOf, GOOD_INIT, keyOf, nodeIdOf, Rig } from './scripted_peer.test.support.ts';
 
 const message = (type: number, length = 2): Uint8Array => {

@@ -10,7 +10,7 @@
  * is one that has taken nothing of what waits for it in that time.
  */
 
-import { bytesEqual, concatBytes, own, readU16 } from '../base/bytes.ts';
+import { bytesEqual, own, readU16 } from '../base/bytes.ts';
 import type { Network } from '../base/chain_hash.ts';
 import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/meter.ts';
@@ -20,14 +20,6 @@ import type { Rng } from '../base/rng.ts';
 import type { Clock } from '../base/time.ts';
 import type { SignatureEngine } from '../crypto/engine.ts';
 import type { Transport } from '../noise/framing.ts';
-import {
-  ACT_ONE_BYTES,
-  ACT_THREE_BYTES,
-  ACT_TWO_BYTES,
-  type HandshakeStep,
-  InitiatorHandshake,
-  ResponderHandshake,
-} from '../noise/handshake.ts';
 import type { AddressDescriptor } from '../wire/address_descriptor.ts';
 import { isWireFault } from '../wire/fault.ts';
 import { checkFeatures } from '../wire/feature_bits.ts';
@@ -38,18 +30,14 @@ import { printable } from '../wire/notice.ts';
 import { encodePing } from '../wire/ping.ts';
 import { encodePong } from '../wire/pong.ts';
 import { encodeWarning } from '../wire/warning.ts';
+import { HandshakeDriver, type HandshakeProgress } from './handshake_driver.ts';
+import { byteBudget, OUTPUT_PAUSE_BYTES, Outbox } from './outbox.ts';
 import { isPublicHost } from './public_host.ts';
 import type { Socket } from './socket.ts';
 import { TokenBucket } from './token_bucket.ts';
 
 /** Handshake plus init. lnd allows 5 s + 15 s, Eclair 30 s. */
 export const SETUP_TIMEOUT_MS = 20_000;
-/** Reading from the peer pauses while more than this waits to be sent to it: 256 KiB, four of the largest messages. */
-export const OUTPUT_PAUSE_BYTES = 262_144;
-/** Frames are handed to the socket when this much is ready, or at the end of the turn: about the socket buffer's size. */
-const FLUSH_BYTES = 65_536;
-/** A bucket may save up two seconds of its rate, but always a whole largest message. */
-const BURST_SECONDS = 2;
 /** Warnings sent to one peer per minute; more would make us an amplifier. */
 const WARNINGS_PER_MINUTE = 10;
 /** Errors and warnings of one peer that are logged per minute; more would fill the operator's disk. */
@@ -121,7 +109,7 @@ export interface ConnectionPorts {
 }
 
 type Phase = 'handshake' | 'init' | 'open' | 'closed';
-type TimerName = 'setup' | 'ping' | 'budget' | 'room' | 'linger';
+type TimerName = 'setup' | 'ping' | 'budget' | 'linger';
 
 /** Whether the bucket had one left. */
 const takeOne = (bucket: TokenBucket): boolean => {
@@ -146,18 +134,13 @@ export class Connection {
   readonly #ports: ConnectionPorts;
   readonly #handler: ConnectionHandler;
   readonly #inbound: TokenBucket;
-  readonly #outbound: TokenBucket;
+  readonly #outbox: Outbox;
+  readonly #handshake: HandshakeDriver;
   readonly #pausedFor = new Set<string>();
   #phase: Phase = 'handshake';
-  #handshake: { next: (act: Uint8Array) => HandshakeStep; bytes: number } | undefined;
-  #gathered: Uint8Array = new Uint8Array(0);
   #transport: Transport | undefined;
   #remoteKey: Uint8Array | undefined;
   #init: Init | undefined;
-  #pending: Uint8Array[] = [];
-  #pendingBytes = 0;
-  #flushScheduled = false;
-  #wantsRoom = false;
   #heardAt: number;
   /** How much of our output the system had taken when that was last seen to grow, and when. */
   #taken = 0;
@@ -175,10 +158,19 @@ export class Connection {
     this.host = options.socket.remoteHost;
     this.port = options.socket.remotePort;
     this.#remoteKey = options.remoteKey;
-    const { bytesPerSecondIn, bytesPerSecondOut } = options.limits;
-    const burst = (rate: number): number => Math.max(rate * BURST_SECONDS, 65_569);
-    this.#inbound = new TokenBucket(ports.clock, bytesPerSecondIn, burst(bytesPerSecondIn));
-    this.#outbound = new TokenBucket(ports.clock, bytesPerSecondOut, burst(bytesPerSecondOut));
+    const { engine, localSecret, remoteKey, socket, limits } = options;
+    this.#handshake = new HandshakeDriver({ engine, localSecret, remoteKey, rng: ports.rng });
+    this.#inbound = byteBudget(ports.clock, limits.bytesPerSecondIn);
+    this.#outbox = new Outbox({
+      clock: ports.clock,
+      socket,
+      bytesPerSecond: limits.bytesPerSecondOut,
+      written: (bytes) => {
+        this.bytesOut += bytes;
+        ports.meter.count('gossipd_peer_bytes_total', 'out', bytes);
+      },
+      roomAgain: () => handler.onWritable(this),
+    });
     this.since = ports.clock.monotonicMs();
     this.#heardAt = this.since;
     this.#takenAt = this.since;
@@ -188,29 +180,12 @@ export class Connection {
 
   /** Starts the handshake. Called once, before anything else. */
   start(): void {
-    const { engine, localSecret, remoteKey, socket } = this.#options;
-    const ephemeralSecret = this.#ephemeralSecret();
-    if (remoteKey !== undefined) {
-      // Addresses come from DNS seeds too, and half of all 33-byte strings are no key (B8-12).
-      if (!engine.isPoint(remoteKey)) return this.close('handshake_failed', 'the node id is no key');
-      const initiator = new InitiatorHandshake({ engine, localSecret, remoteKey, ephemeralSecret });
-      this.#handshake = { next: (act) => initiator.receive(act), bytes: ACT_TWO_BYTES };
-      this.#write(initiator.start());
-    } else {
-      const responder = new ResponderHandshake({ engine, localSecret, ephemeralSecret });
-      const third = { next: (act: Uint8Array) => responder.receiveActThree(act), bytes: ACT_THREE_BYTES };
-      this.#handshake = {
-        bytes: ACT_ONE_BYTES,
-        next: (act) => {
-          this.#handshake = third;
-          return responder.receiveActOne(act);
-        },
-      };
-    }
+    this.#handshakeGoesOn(this.#handshake.begin());
+    if (this.phase === 'closed') return;
     this.#arm('setup', SETUP_TIMEOUT_MS, () => {
       if (this.#phase !== 'open') this.close('setup_timeout', `still in ${this.#phase}`);
     });
-    socket.start({
+    this.#options.socket.start({
       onData: (chunk) => this.#onData(chunk),
       onDrain: () => this.#onDrain(),
       onClose: (reason) => {
@@ -241,33 +216,15 @@ export class Connection {
 
   /** Queues a copy of one message; it is encrypted with its neighbours by the end of the turn. */
   send(raw: Uint8Array): void {
-    if (this.#transport === undefined || this.#phase === 'closed') return;
-    this.#pending.push(own(raw));
-    this.#pendingBytes += raw.length + 34;
+    if (this.#phase === 'closed' || !this.#outbox.send(raw)) return;
     this.messagesOut++;
     this.#ports.meter.count('gossipd_messages_sent_total', messageTypeName(readU16(raw, 0)));
-    if (this.#pendingBytes >= FLUSH_BYTES) this.#flush();
-    else if (!this.#flushScheduled) {
-      this.#flushScheduled = true;
-      this.#ports.clock.after(0, () => {
-        this.#flushScheduled = false;
-        this.#flush();
-      });
-    }
-    if (this.#waiting() > OUTPUT_PAUSE_BYTES) this.pauseReading('output');
+    if (this.#outbox.waitingBytes > OUTPUT_PAUSE_BYTES) this.pauseReading('output');
   }
 
   /** False while more than the bound waits to be sent, or the byte budget is spent; onWritable follows when it is true again. */
   canSend(): boolean {
-    if (this.#phase !== 'open') return false;
-    if (this.#waiting() < OUTPUT_PAUSE_BYTES / 2 && this.#outbound.open) return true;
-    if (!this.#wantsRoom) {
-      this.#wantsRoom = true;
-      // Either the socket drains, or the budget fills; both lead to #onDrain.
-      const wait = this.#outbound.waitMs;
-      if (wait > 0) this.#arm('room', wait, () => this.#onDrain());
-    }
-    return false;
+    return this.#phase === 'open' && this.#outbox.canSend();
   }
 
   /** Sends a warning about the whole connection (BOLT 1, warning), unless too many went out in this minute. */
@@ -298,11 +255,11 @@ export class Connection {
   /** Closes once; what was sent before (a warning) still leaves. */
   close(because: ClosedBecause, detail = ''): void {
     if (this.#phase === 'closed') return;
-    this.#flush();
+    this.#outbox.flush();
+    this.#outbox.close();
     this.#phase = 'closed';
     this.#cancelTimers();
     this.#transport?.pause();
-    this.#pending = [];
     const { socket } = this.#options;
     if (because === 'socket_closed' || because === 'bad_mac' || because === 'handshake_failed')
       socket.destroy();
@@ -326,39 +283,10 @@ export class Connection {
     this.#timers.clear();
   }
 
-  #ephemeralSecret(): Uint8Array {
-    for (;;) {
-      const secret = this.#ports.rng.bytes(32);
-      // Zero and values above the group order are not keys (chance below 2^-127).
-      if (secret.some((byte) => byte !== 0) && secret[0] !== 0xff) return secret;
-    }
-  }
-
-  #waiting(): number {
-    return this.#pendingBytes + this.#options.socket.bufferedBytes();
-  }
-
-  #write(bytes: Uint8Array): void {
-    this.bytesOut += bytes.length;
-    this.#outbound.spend(bytes.length);
-    this.#ports.meter.count('gossipd_peer_bytes_total', 'out', bytes.length);
-    this.#options.socket.write(bytes);
-  }
-
-  #flush(): void {
-    if (this.#pending.length === 0 || this.#transport === undefined) return;
-    const messages = this.#pending;
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    this.#write(this.#transport.encryptMany(messages));
-  }
-
   #onDrain(): void {
     if (this.#phase === 'closed') return;
-    if (this.#waiting() <= OUTPUT_PAUSE_BYTES) this.resumeReading('output');
-    if (!this.#wantsRoom) return;
-    this.#wantsRoom = false;
-    if (this.canSend()) this.#handler.onWritable(this);
+    if (this.#outbox.waitingBytes <= OUTPUT_PAUSE_BYTES) this.resumeReading('output');
+    this.#outbox.drained();
   }
 
   #onData(chunk: Uint8Array): void {
@@ -366,7 +294,7 @@ export class Connection {
     this.bytesIn += chunk.length;
     this.#ports.meter.count('gossipd_peer_bytes_total', 'in', chunk.length);
     this.#inbound.spend(chunk.length);
-    if (this.#transport === undefined) this.#onHandshakeBytes(chunk);
+    if (this.#transport === undefined) this.#handshakeGoesOn(this.#handshake.take(chunk));
     else this.#receive(this.#transport, chunk);
     if (this.phase === 'closed' || this.#inbound.open) return;
     this.pauseReading('budget');
@@ -382,31 +310,17 @@ export class Connection {
     if (!transport.receive(chunk, this.#deliver)) this.close('bad_mac');
   }
 
-  #onHandshakeBytes(chunk: Uint8Array): void {
-    // At most one act (66 bytes) and the chunk are held: bounded by the socket's read size.
-    this.#gathered = this.#gathered.length === 0 ? own(chunk) : concatBytes(this.#gathered, chunk);
-    while (this.#transport === undefined && this.#handshake !== undefined) {
-      const { bytes, next } = this.#handshake;
-      if (this.#gathered.length < bytes) return;
-      const act = this.#gathered.subarray(0, bytes);
-      this.#gathered = this.#gathered.subarray(bytes);
-      const step = next(act);
-      // B8-08, B8-10, B8-11: a failed handshake ends without an answer.
-      if (!step.ok) return this.close('handshake_failed', step.reason);
-      if (step.send !== undefined) this.#write(step.send);
-      if (step.remoteKey !== undefined) this.#remoteKey = own(step.remoteKey);
-      if (step.transport !== undefined) this.#onHandshakeDone(step.transport);
-    }
-  }
-
-  #onHandshakeDone(transport: Transport): void {
+  #handshakeGoesOn(progress: HandshakeProgress): void {
+    if (progress.state === 'failed') return this.close('handshake_failed', progress.reason);
+    if (progress.send !== undefined) this.#outbox.write(progress.send);
+    if (progress.state === 'waiting') return;
+    const { transport, remoteKey, rest } = progress;
     this.#transport = transport;
-    this.#handshake = undefined;
+    this.#remoteKey = remoteKey;
     this.#phase = 'init';
+    this.#outbox.open(transport);
     if (this.#pausedFor.size > 0) transport.pause();
     this.#sendInit();
-    const rest = this.#gathered;
-    this.#gathered = new Uint8Array(0);
     if (rest.length > 0) this.#receive(transport, rest);
   }
 
