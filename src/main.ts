@@ -1,5 +1,6 @@
 /**
  * argv -> verb. Every verb is one commander command whose action lives elsewhere; this file only parses and hands on.
+ * What a verb needs is loaded when it runs: someone who asks for one channel does not wait for the daemon's modules.
  */
 
 import { availableParallelism } from 'node:os';
@@ -7,13 +8,11 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Config, loadConfig } from './daemon/config.ts';
 import { systemSources } from './daemon/config_sources.ts';
 import { flagRows, sampleToml } from './daemon/config_text.ts';
-import { openLog, reportError, runDaemon } from './daemon/run.ts';
-import { DEFAULT_CHANNELS, nodesFor, runSimnet, type SimnetResult } from './daemon/simnet.ts';
+import { reportError } from './daemon/report_error.ts';
+import type { SimnetResult } from './daemon/simnet.ts';
+import { DEFAULT_CHANNELS, nodesFor } from './daemon/simnet_size.ts';
 import { VERSION } from './daemon/version.ts';
-import { dump } from './tools/dump.ts';
-import { graphChannel, graphInfo, graphNode } from './tools/graph.ts';
 import { printJson, printText } from './tools/output.ts';
-import { status } from './tools/status.ts';
 import { openStoreArgument } from './tools/store_argument.ts';
 
 type Flags = Readonly<Record<string, unknown>>;
@@ -62,6 +61,7 @@ const wantsJson = (flags: Flags): boolean => flags['json'] === true;
 
 const run = async (flags: Flags): Promise<number> => {
   const config = configOf(flags);
+  const { openLog, runDaemon } = await import('./daemon/run.ts');
   const { log, output } = openLog(config);
   const last = await runDaemon({ config, log, output });
   log.flush();
@@ -97,6 +97,8 @@ const simnet = async (flags: Flags): Promise<number> => {
       peers: settings.peers.join(','),
       ...(once ? { exitWhenSynced: true } : {}),
     });
+  const { openLog } = await import('./daemon/run.ts');
+  const { runSimnet } = await import('./daemon/simnet.ts');
   const { log, output } = openLog(configOf({ ...rest, network: 'regtest' }));
   const fromStore = own('fromStore');
   const result = await runSimnet(
@@ -177,6 +179,7 @@ const addGraph = (program: Command): void => {
     graph.command('info').description('figures of the whole map').argument('[store]', 'file or folder'),
   ).action(
     act(wantsJson, async (flags, [path]) => {
+      const { graphInfo } = await import('./tools/graph.ts');
       await graphInfo(storeOf(path, flags), wantsJson(flags));
       return 0;
     }),
@@ -189,6 +192,7 @@ const addGraph = (program: Command): void => {
       .argument('[store]', 'file or folder'),
   ).action(
     act(wantsJson, async (flags, [scid, path]) => {
+      const { graphChannel } = await import('./tools/graph.ts');
       await graphChannel(storeOf(path, flags), scid ?? '', wantsJson(flags));
       return 0;
     }),
@@ -201,6 +205,7 @@ const addGraph = (program: Command): void => {
       .argument('[store]', 'file or folder'),
   ).action(
     act(wantsJson, async (flags, [node, path]) => {
+      const { graphNode } = await import('./tools/graph.ts');
       await graphNode(storeOf(path, flags), node ?? '', wantsJson(flags));
       return 0;
     }),
@@ -215,6 +220,7 @@ const addTools = (program: Command): void => {
     'rpc-socket',
   ]).action(
     act(wantsJson, async (flags) => {
+      const { status } = await import('./tools/status.ts');
       await status(configOf(flags).rpc_socket, wantsJson(flags));
       return 0;
     }),
@@ -227,13 +233,14 @@ const addTools = (program: Command): void => {
       .option('--deleted', 'show records that are flagged deleted as well')
       .option('--raw', 'add each message as hex'),
   ).action(
-    act(wantsJson, (flags, [path]) =>
-      dump(storeOf(path, flags), {
+    act(wantsJson, async (flags, [path]) => {
+      const { dump } = await import('./tools/dump.ts');
+      return dump(storeOf(path, flags), {
         json: wantsJson(flags),
         raw: flags['raw'] === true,
         deleted: flags['deleted'] === true,
-      }),
-    ),
+      });
+    }),
   );
   addGraph(program);
   withConfig(

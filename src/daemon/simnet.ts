@@ -7,9 +7,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DaemonStatus } from '../api/daemon_status.ts';
 import { OperationalError } from '../base/errors.ts';
@@ -18,21 +18,13 @@ import { openUtxoTable } from '../chain/utxo_table.ts';
 import type { LineOutput } from '../observe/line_output.ts';
 import { ProgressLine } from '../observe/progress_line.ts';
 import { systemClock } from '../observe/system_clock.ts';
-import { type BuiltMap, buildMap } from '../simnet/build_map.ts';
-import { MAINNET_CHANNELS, MAINNET_NODES } from '../simnet/topology.ts';
+import { type BuiltMap, buildMap, removeOrphans } from '../simnet/build_map.ts';
 import { simnetTopology, type TopologySource } from '../simnet/topology_source.ts';
 import { nodeStoreFolder } from '../store/store_file.ts';
 import type { Config } from './config.ts';
 import { makeDataFolder } from './data_folder.ts';
 import { runDaemon } from './run.ts';
 import type { SimnetPeerReady, SimnetPeerSettings } from './simnet_peer.ts';
-
-/** Mainnet's size on 2026-02-03. */
-export const DEFAULT_CHANNELS = MAINNET_CHANNELS;
-
-/** As many nodes as mainnet has for so many channels. */
-export const nodesFor = (channels: number): number =>
-  Math.max(2, Math.round((channels * MAINNET_NODES) / MAINNET_CHANNELS));
 
 const PEER_START_TIMEOUT_MS = 30_000;
 /** Peers flush live updates this often instead of every 60 s, so that something is to be seen. */
@@ -108,8 +100,11 @@ export const runSimnet = async (
   makeDataFolder(dataDir);
   const run = openRun(dataDir, map, options, log);
   const peers: ChildProcess[] = [];
+  // Of this process alone: the peers of one that was killed may take a moment longer than its next start.
+  const peersFolder = join(dataDir, 'peers', String(process.pid));
+  removeOrphans(dirname(peersFolder), '');
   try {
-    const addresses = await startPeers(options, map, join(dataDir, 'peers'), peers);
+    const addresses = await startPeers(options, map, peersFolder, peers);
     log.info('peers serve the map', { peers: peers.length, channels: map.channels, nodes: map.nodes });
     let seconds = 0;
     const last = await runDaemon({
@@ -125,6 +120,7 @@ export const runSimnet = async (
     return resultOf(last, seconds, options);
   } finally {
     await Promise.all(peers.map(stopPeer));
+    rmSync(peersFolder, { recursive: true, force: true, maxRetries: 3 });
   }
 };
 

@@ -459,7 +459,7 @@ test('bound: at most ten warnings go out at once, then ten in a minute', () => {
 });
 
 test('B1-24 what an error or a warning says is logged as printable text only', () => {
-  const rig = Rig.open();
+  const rig = Rig.open({ outbound: true });
   const data = concatBytes(text('bad\u001b[2J news'), Uint8Array.of(0, 10, 13, 127, 200), text('!'));
   rig.peer.send(encodeError({ channel_id: new Uint8Array(32), data }));
   rig.run();
@@ -467,6 +467,16 @@ test('B1-24 what an error or a warning says is logged as printable text only', (
   assert.equal(line?.fields?.['text'], 'bad[2J news!');
   assert.equal(line?.level, 'info');
   assert.equal(rig.because, undefined);
+});
+
+test('what those say whom we did not dial is logged at debug', () => {
+  const rig = Rig.open();
+  rig.peer.send(encodeWarning({ channel_id: new Uint8Array(32), data: text('hello') }));
+  rig.run();
+  assert.deepEqual(
+    rig.lines.map(({ level, message: told }) => [level, told]),
+    [['debug', 'warning from peer']],
+  );
 });
 
 test('bound: a flood of errors and warnings does not fill the log', () => {

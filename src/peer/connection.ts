@@ -380,7 +380,8 @@ export class Connection {
       case 'error':
       case 'warning':
         if (!takeOne(this.#notices)) return;
-        this.#ports.log.info(`${message.type} from peer`, {
+        // Those we chose to dial are worth a line; strangers could fill the disk with them.
+        this.#ports.log[this.outbound ? 'info' : 'debug'](`${message.type} from peer`, {
           peer: this.name,
           text: printable(message.data, 300),
         });

@@ -8,7 +8,7 @@
  */
 
 import { fromHex } from '../base/bytes.ts';
-import type { Log } from '../base/log.ts';
+import type { Log, LogFields } from '../base/log.ts';
 import type { Meter } from '../base/meter.ts';
 import type { NodeId } from '../base/node_id.ts';
 import type { Clock } from '../base/time.ts';
@@ -169,10 +169,8 @@ export class PeerSet {
     this.#byNode.get(node)?.close('replaced');
     this.#byNode.set(node, connection);
     this.#ports.book.succeeded(node, this.#ports.clock.nowMs());
-    this.#ports.log.info('peer connected', {
-      peer: connection.name,
-      direction: connection.outbound ? 'out' : 'in',
-    });
+    const direction = connection.outbound ? 'out' : 'in';
+    this.#tell(connection, 'peer connected', { peer: connection.name, direction });
     handler.onReady(connection);
   }
 
@@ -192,10 +190,16 @@ export class PeerSet {
       if (because !== 'shutdown' && because !== 'replaced')
         this.#ports.book.failed(node, this.#ports.clock.nowMs());
     }
-    // Anyone can open and drop connections all day: only what was a peer is news.
     const news = { peer: connection.name, because, detail };
-    if (wasReady) this.#ports.log.info('peer gone', news);
+    if (wasReady) this.#tell(connection, 'peer gone', news);
     else this.#ports.log.debug('connection failed', news);
     handler.onClosed(connection, because, detail);
+  }
+
+  /** Anyone can come and go all day: only those that we dialled are news. */
+  #tell(connection: Connection, message: string, fields: LogFields): void {
+    const { log } = this.#ports;
+    if (connection.outbound) log.info(message, fields);
+    else log.debug(message, fields);
   }
 }

@@ -89,7 +89,7 @@ export const buildMap = async (options: BuildOptions): Promise<BuiltMap> => {
   if (found !== undefined) return found;
   const topology = options.drawTopology();
   const temporary = `${options.folder}.tmp-${process.pid}`;
-  removeLeftovers(options.folder);
+  removeOrphans(dirname(options.folder), `${basename(options.folder)}.tmp-`);
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { recursive: true });
   const signers = startSigners(options, topology);
@@ -105,13 +105,12 @@ export const buildMap = async (options: BuildOptions): Promise<BuiltMap> => {
   }
 };
 
-/** Temporary folders beside `folder` whose process is gone. */
-const removeLeftovers = (folder: string): void => {
-  const prefix = `${basename(folder)}.tmp-`;
-  const parent = dirname(folder);
+/** Removes the folders of `parent` that are called `prefix` and the id of a process that is gone. */
+export const removeOrphans = (parent: string, prefix: string): void => {
   for (const name of existsSync(parent) ? readdirSync(parent) : []) {
     const owner = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : 0;
-    if (owner > 0 && !isRunning(owner)) rmSync(join(parent, name), { recursive: true, force: true });
+    if (owner > 0 && !isRunning(owner))
+      rmSync(join(parent, name), { recursive: true, force: true, maxRetries: 3 });
   }
 };
 
