@@ -134,6 +134,21 @@ test('more than every slot holds waits its turn, and one worker answers in order
   await checker.close();
 });
 
+test('a worker that has enough to do is not told of every turn: the jobs of many turns go in few batches', async () => {
+  const meter = new MemoryMeter();
+  const checker = openVerifyPool({ workers: 1, engine: 'fastest', log: silentLog, meter });
+  const answers: Promise<CheckOutcome>[] = [];
+  // All turns are over long before a thread has started.
+  for (const sample of signedSamples(engine, 8, 60)) {
+    answers.push(ask(checker, sample));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok((await Promise.all(answers)).every((outcome) => outcome === 'valid'));
+  const batches = meter.get('gossipd_verify_batches_total');
+  assert.ok(batches >= 3 && batches <= 20, `${batches} batches for 60 jobs`);
+  await checker.close();
+});
+
 test('done may submit the next check and may close the pool', async () => {
   const checker = poolOf(1);
   const [sample] = signedSamples(engine, 6, 1);

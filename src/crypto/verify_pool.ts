@@ -2,8 +2,9 @@
  * The verification pool: the SignatureChecker that ingest/ uses in the daemon, on worker threads, batch by batch.
  *
  * A job goes to the worker with the fewest signatures outstanding, copied into that worker's shared ring; a batch goes on
- * when its slot is full or at the end of the turn; its answers come back in the order of submission within the batch
- * (BOLT 7 demands no order between messages of different channels; who needs one keeps it).
+ * when its slot is full, or at the end of the turn if the worker has less than two batches before it; its answers come
+ * back in the order of submission within the batch (BOLT 7 demands no order between messages of different channels; who
+ * needs one keeps it).
  * Bounds: about 1 MiB of ring per worker. When every slot is taken jobs wait, copied, in a FIFO queue that the caller
  * bounds: ingest/ stops peers by `backlog` long before memory matters. Idle workers do not keep the process alive.
  */
@@ -169,7 +170,8 @@ class ThreadedChecker implements VerifyPool {
     this.#turnEnds = true;
     setImmediate(() => {
       this.#turnEnds = false;
-      if (!this.#closed) this.flush();
+      if (this.#closed) return;
+      for (const lane of this.#lanes) lane.handOverIfNeeded();
     });
   }
 

@@ -15,6 +15,8 @@ import { FELL_BACK_TO_NOBLE, type WorkerStart } from './verify_loop.ts';
 
 /** A batch that has ended two workers is suspected of it, and is not given to a third. */
 export const MAX_CRASHES_OF_A_BATCH = 2;
+/** A worker with this many batches before it has work enough; what comes meanwhile makes the next batch larger. */
+const BATCHES_AHEAD = 2;
 /** Workers that die one after another without answering anything are not started for ever. */
 export const MAX_CRASHES_IN_A_ROW = 3;
 
@@ -78,6 +80,8 @@ export class WorkerLane {
   #oldest: Slot;
   #thread: VerifyThread | undefined;
   #outstanding = 0;
+  /** Batches at the worker. */
+  #handedOver = 0;
   #crashesInARow = 0;
   #restarts = 0;
   #stopped = false;
@@ -132,8 +136,14 @@ export class WorkerLane {
     const slot = this.#filling;
     if (slot.handedOver || slot.dones.length === 0) return;
     slot.handedOver = true;
+    this.#handedOver++;
     this.#ring.handOver(slot.index, slot.dones.length);
     this.#filling = this.#slot(nextSlot(slot.index));
+  }
+
+  /** As `handOver`, unless the worker still has enough to do: telling it of every few jobs costs more than they do. */
+  handOverIfNeeded(): void {
+    if (this.#handedOver < BATCHES_AHEAD) this.handOver();
   }
 
   /** Ends the thread; nothing is answered or rescued any more. */
@@ -177,11 +187,13 @@ export class WorkerLane {
       this.#empty(slot);
       this.#options.onAnswered(dones, this.#codes, signatures);
     }
+    if (!this.#stopped) this.handOverIfNeeded();
   }
 
   /** Makes the oldest slot free; its jobs are no longer this lane's. */
   #empty(slot: Slot): void {
     this.#outstanding -= slot.signatures;
+    if (slot.handedOver) this.#handedOver--;
     slot.dones = [];
     slot.usedBytes = 0;
     slot.signatures = 0;
