@@ -52,7 +52,7 @@ test('with nothing given every key has its default', () => {
     relay_unverified: false,
     accept_unverified: true,
     utxo: 'none',
-    bytes_per_second_out: 1_000_000,
+    bytes_per_second_out: 900_000,
     bytes_per_second_in: 1_000_000,
     ping_interval_s: 30,
     log_level: 'info',

@@ -158,7 +158,8 @@ export const CONFIG_TABLE = {
   bytes_per_second_out: {
     type: 'integer',
     unit: 'bytes per second',
-    default: 1_000_000,
+    // With the burst of one largest frame it stays under the million bytes that CLN takes in a second.
+    default: 900_000,
     min: 0,
     max: 1_000_000_000,
     doc: 'most that is sent to one peer; 0 is unlimited',

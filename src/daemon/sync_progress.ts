@@ -155,7 +155,7 @@ export class SyncProgress {
     this.#log.info('running', {
       channels,
       nodes,
-      known_percent: Math.round(sync.percent * 10) / 10,
+      known_percent: peers.length === 0 ? undefined : Math.round(sync.percent * 10) / 10,
       peers: peers.length,
       accepted: verdicts['accepted'] ?? 0,
       store_bytes: store.bytes,

@@ -38,6 +38,8 @@ import { TokenBucket } from './token_bucket.ts';
 
 /** Handshake plus init. lnd allows 5 s + 15 s, Eclair 30 s. */
 export const SETUP_TIMEOUT_MS = 20_000;
+/** What a peer may send at once after a pause. */
+const INBOUND_BURST_SECONDS = 2;
 /** Warnings sent to one peer per minute; more would make us an amplifier. */
 const WARNINGS_PER_MINUTE = 10;
 /** Errors and warnings of one peer that are logged per minute; more would fill the operator's disk. */
@@ -160,7 +162,7 @@ export class Connection {
     this.#remoteKey = options.remoteKey;
     const { engine, localSecret, remoteKey, socket, limits } = options;
     this.#handshake = new HandshakeDriver({ engine, localSecret, remoteKey, rng: ports.rng });
-    this.#inbound = byteBudget(ports.clock, limits.bytesPerSecondIn);
+    this.#inbound = byteBudget(ports.clock, limits.bytesPerSecondIn, INBOUND_BURST_SECONDS);
     this.#outbox = new Outbox({
       clock: ports.clock,
       socket,
@@ -358,11 +360,12 @@ export class Connection {
     const message = decodeMessage(raw);
     if (isWireFault(message)) {
       // B1-04 (unknown even type) and B1-05 (known but too short) both end the connection.
+      if (message.fault === 'unknown_even_type') {
+        this.warn(`message type ${message.type} is not known here: gossip only, no channels`);
+        return this.close('unknown_even_type', `type ${message.type}`);
+      }
       this.warn(`${messageTypeName(message.type)}: ${message.fault} at byte ${message.offset}`);
-      return this.close(
-        message.fault === 'unknown_even_type' ? 'unknown_even_type' : 'malformed_message',
-        `${messageTypeName(message.type)} ${message.fault}`,
-      );
+      return this.close('malformed_message', `${messageTypeName(message.type)} ${message.fault}`);
     }
     switch (message.type) {
       case 'gossip':

@@ -14,14 +14,14 @@ import { TokenBucket } from './token_bucket.ts';
 export const OUTPUT_PAUSE_BYTES = 262_144;
 /** Frames are handed to the socket when this much is ready, or at the end of the turn: about the socket buffer's size. */
 const FLUSH_BYTES = 65_536;
-/** A bucket may save up two seconds of its rate, but always a whole largest frame. */
-const BURST_SECONDS = 2;
 const LARGEST_FRAME_BYTES = 65_569;
+/** What the budget saves up: a sixteenth of a second, and always a largest frame. CLN throttles who exceeds its limit in any second. */
+const BURST_SECONDS = 1 / 16;
 const FRAME_OVERHEAD_BYTES = 34;
 
 /** The byte budget of one direction. @param bytesPerSecond 0 = unlimited */
-export const byteBudget = (clock: Clock, bytesPerSecond: number): TokenBucket =>
-  new TokenBucket(clock, bytesPerSecond, Math.max(bytesPerSecond * BURST_SECONDS, LARGEST_FRAME_BYTES));
+export const byteBudget = (clock: Clock, bytesPerSecond: number, burstSeconds: number): TokenBucket =>
+  new TokenBucket(clock, bytesPerSecond, Math.max(bytesPerSecond * burstSeconds, LARGEST_FRAME_BYTES));
 
 export interface OutboxOptions {
   readonly clock: Clock;
@@ -45,7 +45,7 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
-    this.#budget = byteBudget(options.clock, options.bytesPerSecond);
+    this.#budget = byteBudget(options.clock, options.bytesPerSecond, BURST_SECONDS);
   }
 
   /** From now on messages can be sent. */

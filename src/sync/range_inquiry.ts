@@ -37,7 +37,7 @@ export type RangeFault =
   | 'range_decreasing'
   | 'range_gap'
   | 'range_not_covered'
-  | 'scid_outside_reply'
+  | 'scid_outside_query'
   | 'timestamps_mismatch'
   | 'too_many_scids'
   | 'too_many_replies';
@@ -146,7 +146,9 @@ export class RangeInquiry {
     const halves = halvesOf(short_channel_ids);
     for (let at = 0; at < halves.length; at += 2) {
       const block = scidBlock(halves[at + HI] as number);
-      if (block < first_blocknum || block >= end) return 'scid_outside_reply';
+      // CLN 26.06 lists in the order of its map: what is not in the reply's range may still be in the query's.
+      const inReply = block >= first_blocknum && block < end;
+      if (!inReply && (block < this.#first || block >= this.#end)) return 'scid_outside_query';
     }
     return undefined;
   }

@@ -119,7 +119,7 @@ test('Q-17 live gossip is asked for from ten peers, from ten minutes ago; a leav
   assert.deepEqual(peers[11]!.sentTypes(), []);
 });
 
-test('Q-11 Q-15 the lists of three peers are asked for at once, extended ones with timestamps and checksums', () => {
+test('Q-11 Q-15 the lists of three peers are asked for at once, with timestamps, extended ones with checksums', () => {
   const { connect, seeker } = setUp();
   const peers = [connect('a'), connect('b', EXTENDED), connect('c'), connect('d')];
   for (const peer of peers) peer.skipFilter();
@@ -127,9 +127,9 @@ test('Q-11 Q-15 the lists of three peers are asked for at once, extended ones wi
   assert.deepEqual(
     queries.map((query) => [query.first_blocknum, query.number_of_blocks, query.query_option]),
     [
-      [0, 0xffffffff, undefined],
+      [0, 0xffffffff, 1],
       [0, 0xffffffff, 3],
-      [0, 0xffffffff, undefined],
+      [0, 0xffffffff, 1],
     ],
   );
   assert.equal(peers[3]!.sent.length, 0);
@@ -225,18 +225,15 @@ test('Q-02 chunks: one open query for each peer, ascending, spread over those wh
 test('two peers with different halves of the map: each is asked for its own', () => {
   const { connect, seeker } = setUp();
   const [a, b] = [connect('a'), connect('b')];
-  for (const peer of [a, b]) {
-    peer.skipFilter();
-    peer.rangeQuery();
-  }
+  a.skipFilter();
+  b.skipFilter();
+  a.rangeQuery();
+  b.rangeQuery();
   a.list(scids(50));
   b.list(scids(50, 51));
-  for (const [peer, from] of [
-    [a, 1],
-    [b, 51],
-  ] as const) {
+  for (const peer of [a, b]) {
     const query = peer.scidQuery();
-    assert.deepEqual(Array.from(query.short_channel_ids), scids(50, from));
+    assert.deepEqual(Array.from(query.short_channel_ids), scids(50, peer === a ? 1 : 51));
     peer.deliver(query.short_channel_ids);
     peer.end();
   }
@@ -248,6 +245,7 @@ test('Q-05 Q-15 outdated updates are asked for by flags, from extended peers, wh
   const [old, day] = [NOW - 10 * 86_400, 86_400];
   for (const scid of scids(7)) store.channel(scid, NOW - day);
   store.channel(scidOf(8), old);
+  for (const node of [1, 2]) store.node(node, NOW - day);
   const checksumOf = (scid: bigint): number =>
     store.graph.updateChecksum(store.graph.channelIndex(Number(scid >> 32n), Number(scid & 0xffffffffn)), 0);
   const peer = connect('a', EXTENDED);
@@ -344,6 +342,13 @@ test('a peer that disconnects in the middle of a chunk: the others get it; what 
   seeker.removePeer(a.id);
   assert.deepEqual(Array.from(b.scidQuery().short_channel_ids), scids(7, 4));
   b.deliver(scids(10));
+  b.end();
+  // Three came without an end from their peer: a list is compared once more, lest something of them is missing.
+  assert.equal(seeker.status().state, 'asking_ranges');
+  b.rangeQuery();
+  b.list(scids(10));
+  // Both ends of the channels have not announced themselves.
+  assert.deepEqual(Array.from(b.scidQuery().short_channel_ids), scids(1));
   b.end();
   assert.deepEqual([seeker.status().state, seeker.status().known], ['synced', 10]);
 });
@@ -452,18 +457,20 @@ test('a deaf peer: its list fails, and then even a dump brings nothing', () => {
   assert.deepEqual([seeker.status().state, seeker.status().complete], ['asking_ranges', false]);
 });
 
-test('Q-12 broken replies: warned, not used, asked again in smaller ranges, then failed', () => {
+test('Q-12 broken replies: counted, not used, asked again in smaller ranges, then failed', () => {
   const { connect, run, seeker, meter } = setUp();
   const peer = connect('liar');
   peer.skipFilter();
   peer.rangeQuery();
   const counts: number[] = [];
   for (let fault = 0; fault < 6; fault++) {
-    assert.equal(peer.list([scidOf(1)], { number_of_blocks: 1, sync_complete: true }), 'scid_outside_reply');
+    const text = peer.list([scidOf(1)], { number_of_blocks: 1, sync_complete: true });
+    // One warning, when it is not asked again: what is retried may be an honest peer's old bug.
+    assert.equal(text, fault < 5 ? undefined : 'range_not_covered');
     if (peer.sent.length > 0 && fault < 5) counts.push(peer.rangeQuery().number_of_blocks);
   }
   assert.deepEqual(counts, [32_768, 8_192, 2_048, 512, 128]);
-  assert.equal(meter.get('gossipd_bad_replies_total', 'scid_outside_reply'), 6);
+  assert.equal(meter.get('gossipd_bad_replies_total', 'range_not_covered'), 6);
   assert.equal(meter.get('gossipd_range_failed_total'), 1);
   assert.equal(seeker.status().wanted, 0);
   // Only a dump is left.
@@ -477,12 +484,15 @@ test('after a broken reply the rest of that answer is let go by, until its end o
   const peer = connect('unordered');
   peer.skipFilter();
   peer.rangeQuery();
-  assert.equal(peer.list([scidOf(5)], { number_of_blocks: 2, sync_complete: false }), 'scid_outside_reply');
+  const broken = { first_blocknum: 5, number_of_blocks: 2, sync_complete: false };
+  assert.equal(peer.list([scidOf(5)], broken), undefined);
+  assert.equal(peer.state(), 'draining');
   assert.equal(peer.list([scidOf(6)], { first_blocknum: 2, sync_complete: false }), undefined);
   assert.equal(peer.sent.length, 0);
   assert.equal(peer.list([], { first_blocknum: 2, sync_complete: true }), undefined);
   assert.equal(peer.rangeQuery().number_of_blocks, 32_768);
-  assert.equal(peer.list([scidOf(5)], { number_of_blocks: 2, sync_complete: false }), 'scid_outside_reply');
+  assert.equal(peer.list([scidOf(5)], broken), undefined);
+  assert.equal(peer.state(), 'draining');
   run(5);
   assert.equal(peer.rangeQuery().number_of_blocks, 8_192);
 });
@@ -562,6 +572,7 @@ test('a peer that lists more than the maximum fails, and what it made up is forg
 test('a fourth peer is asked for its list when one of three fails, or later, when all is synced', () => {
   const { connect, run, store } = setUp();
   store.channel(scidOf(1), NOW);
+  for (const node of [1, 2]) store.node(node, NOW);
   const peers = ['a', 'b', 'c', 'd', 'e'].map((name) => connect(name));
   for (const peer of peers) peer.sentTypes();
   peers[0]!.list(scids(1));
@@ -578,6 +589,7 @@ test('a fourth peer is asked for its list when one of three fails, or later, whe
 test('50,000 channels in a list are compared without making a bigint for each', () => {
   const { connect, seeker, store } = setUp();
   for (let block = 1; block <= 5000; block++) store.channel(scidOf(block), NOW);
+  for (const node of [1, 2]) store.node(node, NOW);
   const peer = connect('a');
   peer.skipFilter();
   peer.list(scids(50_000));

@@ -24,6 +24,7 @@ import type { ReplyShortChannelIdsEnd } from '../wire/reply_short_channel_ids_en
 import type { SyncPeerPort, WarnText } from './ports.ts';
 import { RangeInquiry } from './range_inquiry.ts';
 import { FILTER_NOTHING } from './relay_stream.ts';
+import { derivedState } from './seeker_state.ts';
 import { type SeekerState, type SeekerStatus, seekerStatus } from './seeker_status.ts';
 import * as limits from './sync_peer.ts';
 import { newSyncPeer, type Settling, type SyncPeer, type SyncPeerState } from './sync_peer.ts';
@@ -148,17 +149,24 @@ export class Seeker {
     const step = inquiry.judge(reply);
     if (step.fault !== undefined) {
       inquiry.failQuery();
-      if (step.fault === 'too_many_scids') this.#failRange(peer, step.fault);
-      else {
-        this.#setPeerState(peer, 'draining', step.fault);
-        if (reply.sync_complete) this.#askRange(peer, inquiry);
+      const warning = this.#warn(step.fault);
+      if (step.fault === 'too_many_scids') {
+        this.#failRange(peer, step.fault);
+        return warning;
       }
-      return this.#warn(step.fault);
+      // Counted, but no warning yet: it is asked again in smaller ranges, as CLN 26.06 may split long answers wrongly.
+      this.#setPeerState(peer, 'draining', step.fault);
+      if (reply.sync_complete) this.#askRange(peer, inquiry);
+      return peer.inquiry === undefined ? warning : undefined;
     }
     if (step.use) {
       const now = nowSeconds(this.#options.clock);
-      if (this.#pool.claim(peer.holder, reply, peer.extended, now))
-        peer.has += reply.short_channel_ids.length;
+      const claimed = this.#pool.claim(peer.holder, reply, {
+        // Without flags a node costs a whole channel: only the first sync, which may go on where another one was cut off, asks.
+        withNodes: peer.extended || !this.#syncedOnce,
+        nowSeconds: now,
+      });
+      if (claimed) peer.has += reply.short_channel_ids.length;
       else {
         inquiry.postpone(reply);
         this.#options.meter.count('gossipd_wanted_full_total');
@@ -318,7 +326,8 @@ export class Seeker {
         chain_hash: this.#options.network.chainHashBytes,
         first_blocknum: query.first,
         number_of_blocks: query.count,
-        ...(peer.extended ? { query_option: QUERY_OPTION.timestamps | QUERY_OPTION.checksums } : {}),
+        // lnd gives timestamps without offering gossip_queries_ex; who does not know the field ignores it.
+        query_option: QUERY_OPTION.timestamps | (peer.extended ? QUERY_OPTION.checksums : 0),
       }),
     );
   }
@@ -566,29 +575,24 @@ export class Seeker {
   }
 
   #deriveState(): void {
-    let offering = false;
-    let known = false;
-    let listed = false;
-    let busy = false;
-    let dumping = false;
-    let fetching = false;
-    for (const peer of this.#peers.values()) {
-      const { state, rangeComplete } = peer;
-      offering ||= state !== 'not_offering';
-      dumping ||= state === 'full_dump';
-      fetching ||= state === 'fetching' || state === 'range_paused';
-      busy ||= state === 'waiting' || state === 'asking_range' || state === 'draining';
-      listed ||= rangeComplete || (state === 'dumped' && peer.sentGossip);
-      // A list of which nothing is known is empty or invented: others that are still coming are waited for.
-      known ||= this.#isUseful(peer);
-    }
-    known ||= listed && !busy;
-    if (!offering) this.#setState('waiting_for_peers', 'nobody offers gossip_queries');
-    else if (dumping) this.#setState('fetching', 'full dump');
-    else if (!known && !fetching && !this.#syncedOnce) this.#setState('asking_ranges', 'no list is complete');
-    else if (this.#pool.open > 0) this.#setState('fetching', 'channels are missing');
-    else if (this.#pool.arriving > 0 || (this.#state !== 'synced' && this.#backlog() > 0)) {
-      this.#setState('settling', 'messages are being checked');
-    } else this.#setState('synced', 'every listed channel is known, or given up');
+    const { state, why } = derivedState(this.#peers.values(), {
+      open: this.#pool.open,
+      arriving: this.#pool.arriving,
+      backlog: this.#backlog(),
+      wasSynced: this.#state === 'synced',
+      syncedOnce: this.#syncedOnce,
+      isUseful: (peer) => this.#isUseful(peer),
+    });
+    if (state !== 'synced' || !this.#confirms()) this.#setState(state, why);
+  }
+
+  /** Channels came by live gossip before they were asked for: a list is compared once more, lest an update or a node is missing. */
+  #confirms(): boolean {
+    if (this.#syncedOnce || this.#pool.overtaken === 0) return false;
+    this.#pool.overtaken = 0;
+    const peer = [...this.#peers.values()].find(({ state }) => state === 'ready');
+    if (peer === undefined || !this.#startRange(peer, 'confirming')) return false;
+    this.#setState('asking_ranges', 'a list is compared once more');
+    return true;
   }
 }

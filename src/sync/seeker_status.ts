@@ -67,12 +67,15 @@ const percentOf = (part: number, whole: number): number =>
 export const seekerStatus = (facts: SeekerFacts): SeekerStatus => {
   const { pool, state, knownChannels } = facts;
   const missing = pool.open + pool.arriving;
-  const total = knownChannels + missing - pool.alreadyKnown;
+  // Before any list has come nobody knows what there is to know.
+  const peers = [...facts.peers];
+  const listed = facts.syncedOnce || peers.some((peer) => peer.has > 0);
+  const total = listed ? knownChannels + missing - pool.alreadyKnown : 0;
   const perMs = facts.fetchMs > 0 ? facts.fetchedInFetch / facts.fetchMs : 0;
   return {
     state,
     complete: facts.syncedOnce && missing === 0,
-    peers: Array.from(facts.peers, (peer) => {
+    peers: peers.map((peer) => {
       const known = peer.holder === -1 ? 0 : Math.max(0, peer.has - pool.missing(peer.holder));
       return {
         name: peer.port.name,

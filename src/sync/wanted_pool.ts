@@ -36,6 +36,11 @@ export interface WantedPoolOptions {
   readonly maxWantedPerPeer?: number;
 }
 
+export interface ClaimOptions {
+  readonly withNodes: boolean;
+  readonly nowSeconds: number;
+}
+
 export class WantedPool {
   readonly #graph: NetworkGraph;
   readonly #table: WantedScids;
@@ -48,8 +53,12 @@ export class WantedPool {
   #taken = 0;
   #scanFrom = 0;
   #sweepFrom = 0;
+  /** By holder: nodes without an announcement for which one of its channels is asked for. */
+  readonly #nodesWanted = Array.from({ length: MAX_HOLDERS }, () => new Set<number>());
   /** Entries that were wanted and are there now. */
   resolved = 0;
+  /** Of these, those that came by another way before they were asked for: an update, or a node, may not have come along. */
+  overtaken = 0;
 
   constructor(options: WantedPoolOptions) {
     this.#graph = options.graph;
@@ -89,6 +98,7 @@ export class WantedPool {
       if (!open && table.holders[slot] === 0) this.#remove(slot);
     }
     this.#holding[holder] = 0;
+    this.#nodesWanted[holder]?.clear();
   }
 
   /** Entries that are to be asked for or are being asked for. */
@@ -131,9 +141,10 @@ export class WantedPool {
 
   /**
    * Compares a reply with the graph. False when something did not fit: the reply is to be asked for again later.
-   * @param withFlags the holder understands query_flags, so outdated updates can be asked for by themselves.
+   * Updates that the reply's timestamps show to be newer than ours are wanted too, where it has timestamps.
+   * @param withNodes nodes of known channels that have not announced themselves are asked for, each by one channel
    */
-  claim(holder: number, reply: ReplyChannelRange, withFlags: boolean, nowSeconds: number): boolean {
+  claim(holder: number, reply: ReplyChannelRange, { withNodes, nowSeconds }: ClaimOptions): boolean {
     const halves = halvesOf(reply.short_channel_ids);
     for (let at = 0; at < halves.length; at += 2) {
       const hi = halves[at + HI] as number;
@@ -141,7 +152,8 @@ export class WantedPool {
       const channel = this.#graph.channelIndex(hi, lo);
       let flags = QUERY_ALL;
       if (channel !== -1) {
-        flags = withFlags ? this.#outdated(channel, reply, at, nowSeconds) : 0;
+        flags = this.#outdated(channel, reply, at, nowSeconds);
+        if (withNodes) flags |= this.#unannounced(channel, holder);
         if (flags === 0) continue;
       } else if (this.#refused(hi, lo)) continue;
       if (!this.#claimOne(holder, hi, lo, flags)) return false;
@@ -160,10 +172,8 @@ export class WantedPool {
       const slot = this.#scanFrom++;
       if (table.state(slot) !== WANTED_STATE.waiting) continue;
       if (((table.holders[slot] as number) & ~(table.asked[slot] as number) & bit) === 0) continue;
-      if (this.#arrived(slot)) {
-        this.resolved++;
-        this.#remove(slot);
-      } else if (this.#refused(table.hi[slot] as number, table.lo[slot] as number)) this.#remove(slot);
+      if (this.#overtook(slot)) this.#remove(slot);
+      else if (this.#refused(table.hi[slot] as number, table.lo[slot] as number)) this.#remove(slot);
       else {
         table.setState(slot, WANTED_STATE.asked);
         chunk.push(slot);
@@ -262,9 +272,7 @@ export class WantedPool {
     for (let looked = Math.min(limit, table.end); looked > 0; looked--) {
       if (this.#sweepFrom >= table.end) this.#sweepFrom = 0;
       const slot = this.#sweepFrom++;
-      if (table.state(slot) !== WANTED_STATE.waiting || !this.#arrived(slot)) continue;
-      this.resolved++;
-      this.#remove(slot);
+      if (table.state(slot) === WANTED_STATE.waiting && this.#overtook(slot)) this.#remove(slot);
     }
   }
 
@@ -325,6 +333,37 @@ export class WantedPool {
       flags |= QUERY_FLAG.channel_update_1 << direction;
     }
     return flags;
+  }
+
+  /** Flags of the channel's nodes that have not announced themselves and are not asked for by another channel yet. */
+  #unannounced(channel: number, holder: number): number {
+    let flags = 0;
+    for (const side of [0, 1] as const) {
+      const node = this.#graph.channelNode(channel, side);
+      const wanted = this.#nodesWanted[holder];
+      if (this.#graph.hasNodeAnnouncement(node) || wanted === undefined || wanted.has(node)) continue;
+      wanted.add(node);
+      flags |= QUERY_FLAG.node_announcement_1 << side;
+    }
+    return flags;
+  }
+
+  /** Whether nothing of a waiting entry is to be asked for any more; drops the flags of nodes that announced themselves. */
+  #overtook(slot: number): boolean {
+    const table = this.#table;
+    if (this.#arrived(slot)) {
+      this.resolved++;
+      this.overtaken++;
+      return true;
+    }
+    if (table.flags[slot] === QUERY_ALL) return false;
+    const channel = this.#graph.channelIndex(table.hi[slot] as number, table.lo[slot] as number);
+    if (channel === -1) return true;
+    for (const side of [0, 1] as const) {
+      if (!this.#graph.hasNodeAnnouncement(this.#graph.channelNode(channel, side))) continue;
+      table.flags[slot] = (table.flags[slot] as number) & ~(QUERY_FLAG.node_announcement_1 << side);
+    }
+    return table.flags[slot] === 0;
   }
 
   /** True once the wanted channel is in the graph. */
