@@ -19,12 +19,15 @@ type Flags = Readonly<Record<string, unknown>>;
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
+/** What simnet decides by itself. */
+const SIMNET_DECIDES: readonly string[] = ['network', 'peers', 'utxo', 'dns-seeds', 'outbound-peers'];
+
 /** Adds the options of the configuration table, all or the named keys. */
-const withConfig = (command: Command, only?: readonly string[]): Command => {
+const withConfig = (command: Command, only?: readonly string[], without: readonly string[] = []): Command => {
   command.option('--config <file>', 'configuration file in TOML');
   for (const { flags, description, hidden, repeatable } of flagRows()) {
     const key = flags.replace(/^--(no-)?/, '').split(' ')[0] ?? '';
-    if (only !== undefined && !only.includes(key)) continue;
+    if ((only !== undefined && !only.includes(key)) || without.includes(key)) continue;
     const option = new Option(flags, description).hideHelp(hidden);
     command.addOption(repeatable ? option.argParser(collect) : option);
   }
@@ -158,7 +161,15 @@ const simnetCommand = (command: Command): Command =>
       .option('--once', 'stop after the first complete sync')
       .option('--keep', 'go on with what the last run stored')
       .option('--cache-dir <folder>', 'where signed maps are kept (default: $XDG_CACHE_HOME/gossipd/simnet)'),
-  ).action(act(wantsJson, simnet));
+    undefined,
+    SIMNET_DECIDES,
+  )
+    .addHelpText(
+      'after',
+      '\nEach run starts with an empty store, except after a run that was interrupted before its first sync was complete\n' +
+        '(it goes on), with --keep, or with a --data-dir of your own.',
+    )
+    .action(act(wantsJson, simnet));
 
 const storeCommand = (command: Command): Command => withConfig(command, ['data-dir', 'network', 'json']);
 
