@@ -1,0 +1,113 @@
+/**
+ * A whole daemon in a process of its own, whose inside can be asked about over the channel to its parent: what an operator
+ * cannot see, such as how full the waiting rooms are, and the most that each of them ever held. Ends with its parent.
+ *
+ * Started by hosted_daemon.ts with its settings as one JSON argument.
+ */
+import { readFileSync } from 'node:fs';
+import { type LogLevel, recordingLog } from '../../src/base/log.ts';
+import { openUtxoTable } from '../../src/chain/utxo_table.ts';
+import { loadConfig } from '../../src/daemon/config.ts';
+import { Daemon } from '../../src/daemon/daemon.ts';
+
+export interface HostSettings {
+  readonly folder: string;
+  readonly utxoPath: string;
+  readonly flags: Readonly<Record<string, unknown>>;
+}
+
+export interface HostReport {
+  readonly node_id: string;
+  readonly port: number;
+  readonly channels: number;
+  readonly half_channels: number;
+  readonly complete: boolean;
+  readonly store_state: string;
+  readonly rss_bytes: number;
+  /** Each the most that was seen, looked at every 20 ms. */
+  readonly most: Readonly<Record<string, number>>;
+  /** Counters and gauges by `name` or `name{label}`. */
+  readonly meter: Readonly<Record<string, number>>;
+  /** Node ids of those that are connected. */
+  readonly peers: readonly string[];
+  /** Lines above debug; of `broken` and `unusual` also what they say. */
+  readonly loud: Readonly<Partial<Record<LogLevel, number>>>;
+  readonly alarms: readonly string[];
+}
+
+export type HostRequest = { readonly ask: 'report' | 'forget_most' | 'stop' };
+
+const LOOK_MS = 20;
+const { folder, utxoPath, flags } = JSON.parse(process.argv[2] ?? '') as HostSettings;
+const lines: Parameters<typeof recordingLog>[0] = [];
+const loud: Partial<Record<LogLevel, number>> = {};
+const alarms: string[] = [];
+/** Counts the lines and keeps none but those that should not be. */
+lines.push = ({ level, message, fields }) => {
+  if (level !== 'debug' && level !== 'trace') loud[level] = (loud[level] ?? 0) + 1;
+  if (level === 'unusual' || level === 'broken')
+    alarms.push(`${level}: ${message} ${JSON.stringify(fields ?? {})}`);
+  return 0;
+};
+
+const daemon = await Daemon.start({
+  config: loadConfig({
+    flags: { network: 'regtest', data_dir: folder, ...flags },
+    env: {},
+    cores: 1,
+    home: folder,
+    cwd: folder,
+  }),
+  log: recordingLog(lines),
+  utxo: openUtxoTable(readFileSync(utxoPath)),
+  rpc: false,
+});
+const { ingest, store, graph, peers, seeker, meter, nodeId } = daemon.parts;
+
+let most: Record<string, number> = {};
+const see = (name: string, value: number): void => {
+  most[name] = Math.max(most[name] ?? 0, value);
+};
+const look = (): void => {
+  for (const [name, value] of Object.entries(ingest.occupancy())) see(name, value);
+  see('store_pending_bytes', store.pendingBytes);
+  see('wanted', seeker.status().wanted);
+  see('peers', peers.ready.length);
+  see('rss_bytes', process.memoryUsage.rss());
+};
+setInterval(look, LOOK_MS);
+
+const report = (): HostReport => {
+  look();
+  return {
+    node_id: nodeId,
+    port: peers.listening[0]?.port ?? 0,
+    channels: graph.channelCount,
+    half_channels: graph.halfChannelCount,
+    complete: seeker.status().complete,
+    store_state: store.state,
+    rss_bytes: process.memoryUsage.rss(),
+    most,
+    meter: Object.fromEntries(meter.values),
+    peers: peers.ready.map((connection) => String(connection.nodeId)),
+    loud,
+    alarms,
+  };
+};
+
+process.on('message', (request: HostRequest) => {
+  switch (request.ask) {
+    case 'report':
+      process.send?.(report());
+      return;
+    case 'forget_most':
+      most = {};
+      process.send?.(report());
+      return;
+    case 'stop':
+      void daemon.stop().then(() => process.exit(0));
+      return;
+  }
+});
+process.once('disconnect', () => process.exit(0));
+process.send?.(report());
