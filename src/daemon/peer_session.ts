@@ -81,6 +81,7 @@ export class PeerSession {
     });
     this.#seekerId = parts.seeker.addPeer({
       name: connection.name,
+      outbound: connection.outbound,
       features: connection.init?.features ?? new Uint8Array(0),
       send,
     });

@@ -18,7 +18,7 @@ import type { Dial, Listen, Listener, Socket } from './socket.ts';
 
 /** From one host that is not loopback. */
 export const MAX_PER_HOST = 8;
-/** In handshake or init; each lives at most SETUP_TIMEOUT_MS. */
+/** Inbound ones in handshake or init; each lives at most SETUP_TIMEOUT_MS. */
 export const MAX_UNREADY = 64;
 /** Dials under way at once. */
 const MAX_DIALS = 8;
@@ -136,15 +136,13 @@ export class PeerSet {
   }
 
   #accept(socket: Socket): void {
-    const unready = this.#connections.size - this.#byNode.size;
-    const inbound = this.#connections.size - this.#outboundCount();
-    const fromHost = [...this.#connections].filter(
-      (other) => !other.outbound && other.host === socket.remoteHost,
-    ).length;
+    const inbound = [...this.#connections].filter((other) => !other.outbound);
+    const unready = inbound.filter((other) => other.phase !== 'open').length;
+    const fromHost = inbound.filter((other) => other.host === socket.remoteHost).length;
     const loopback = /^(127\.|::1$|::ffff:127\.)/.test(socket.remoteHost);
     const refused =
       this.#closed ||
-      inbound >= this.#options.inbound ||
+      inbound.length >= this.#options.inbound ||
       unready >= MAX_UNREADY ||
       (!loopback && fromHost >= MAX_PER_HOST);
     if (refused) {

@@ -28,6 +28,8 @@ export interface RelaySource extends MessageSource {
 export interface SyncPeerPort {
   /** For status and log. */
   readonly name: string;
+  /** True when we chose it: those who came by themselves are asked after those, so that they cannot hold up a sync. */
+  readonly outbound?: boolean;
   /** Feature map of its init message. */
   readonly features: Uint8Array;
   /** Takes a whole message with its type; must not keep the caller waiting. */

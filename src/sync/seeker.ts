@@ -230,17 +230,9 @@ export class Seeker {
     });
   }
 
-  #now(): number {
-    return this.#options.clock.monotonicMs();
-  }
-
-  #backlog(): number {
-    return this.#options.backlog?.() ?? 0;
-  }
-
-  #isBusy(): boolean {
-    return this.#backlog() > limits.BUSY_BACKLOG;
-  }
+  readonly #now = (): number => this.#options.clock.monotonicMs();
+  readonly #backlog = (): number => this.#options.backlog?.() ?? 0;
+  readonly #isBusy = (): boolean => this.#backlog() > limits.BUSY_BACKLOG;
 
   #warn(reason: string): WarnText {
     this.#options.meter.count('gossipd_bad_replies_total', reason);
@@ -484,7 +476,10 @@ export class Seeker {
       if (busy || (usable && (this.#isUseful(peer) || (fetching && peer.has > 0)))) sources++;
     }
     const now = this.#now();
-    for (const peer of this.#peers.values()) {
+    const chosenFirst = [...this.#peers.values()].sort(
+      (left, right) => Number(right.port.outbound ?? false) - Number(left.port.outbound ?? false),
+    );
+    for (const peer of chosenFirst) {
       if (peer.state === 'range_paused' && peer.inquiry !== undefined && this.#pool.hasRoom(peer.holder)) {
         this.#askRange(peer, peer.inquiry);
       }

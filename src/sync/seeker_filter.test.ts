@@ -48,3 +48,32 @@ test('an empty map asks for the last ten minutes, a very old one for two weeks, 
   assert.equal(firstAskedFor(NOW - 90 * 86_400), NOW - 1_209_600);
   assert.equal(firstAskedFor(NOW + 5_000), NOW - 600);
 });
+
+test('the lists of peers that we chose are asked for before those of peers that came by themselves', () => {
+  // Three silent strangers could each hold one of the three places for 15 seconds before an honest peer was asked.
+  const asked: string[] = [];
+  const clock = new ManualClock(NOW * 1000);
+  const seeker = new Seeker({
+    graph: new MemoryStore().graph,
+    network: NETWORKS.regtest,
+    clock,
+    rng: seededRng(1),
+    log: silentLog,
+    meter: silentMeter,
+  });
+  const add = (name: string, outbound: boolean): number =>
+    seeker.addPeer({
+      name,
+      outbound,
+      features: encodeFeatures([7]),
+      send: (raw) => {
+        const message = decodeMessage(raw);
+        if ('type' in message && message.type === 'query_channel_range') asked.push(name);
+      },
+    });
+  const strangers = ['a', 'b', 'c', 'd'].map((name) => add(name, false));
+  add('chosen', true);
+  assert.deepEqual(asked, ['a', 'b', 'c']);
+  seeker.removePeer(strangers[0]!);
+  assert.deepEqual(asked, ['a', 'b', 'c', 'chosen']);
+});
