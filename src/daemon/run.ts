@@ -42,14 +42,6 @@ export const runDaemon = async ({
   onSynced,
 }: RunOptions): Promise<DaemonStatus> => {
   const backend = utxo ?? utxoFromConfig(config);
-  if (!backend.verifies) {
-    log.info(
-      'no chain backend: channels are checked by their signatures only, marked unverified' +
-        (config.relay_unverified ? ', and relayed because relay_unverified is set' : ', and not relayed'),
-    );
-  }
-  const daemon = await Daemon.start({ config, log, utxo: backend });
-  const progress = new SyncProgress(daemon, log, output, showsProgress(config, output));
   let finish: () => void = () => {};
   const finished = new Promise<void>((resolve) => {
     finish = resolve;
@@ -58,8 +50,17 @@ export const runDaemon = async ({
     log.info('stopping', { signal });
     finish();
   };
+  // Before anything is opened: a signal during the start ends the process as cleanly as one later.
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
+  if (!backend.verifies) {
+    log.info(
+      'no chain backend: channels are checked by their signatures only, marked unverified' +
+        (config.relay_unverified ? ', and relayed because relay_unverified is set' : ', and not relayed'),
+    );
+  }
+  const daemon = await Daemon.start({ config, log, utxo: backend });
+  const progress = new SyncProgress(daemon, log, output, showsProgress(config, output));
   progress.onFirstSync((status, seconds) => {
     onSynced?.(status, seconds);
     if (config.exit_when_synced) finish();

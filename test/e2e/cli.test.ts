@@ -309,6 +309,19 @@ test('run: status tells, in text and in JSON; SIGTERM and SIGINT end it with 0',
   }
 });
 
+test('run: a signal during the start ends it with 0 as well', async () => {
+  // The handlers were installed after the daemon had started: a SIGTERM that came as soon as it said "listening" killed it.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const folder = house.path(`early-${signal}`);
+    const daemon = house.start(runArgs(folder));
+    await daemon.says(/no chain backend/);
+    daemon.kill(signal);
+    const { code, signal: died, err } = await daemon.ended;
+    assert.deepEqual([code, died], [0, null], err);
+    assert.match(err, /stopped; the store is durable/);
+  }
+});
+
 test('simnet: SIGTERM in the middle ends with 0, leaves a whole store, and no peers', async () => {
   const cache = house.path('live');
   const folder = house.path('live', 'node');
