@@ -202,5 +202,5 @@ export const explainConfig = (sources: ConfigSources): ExplainedValue[] => [...r
 export const loadConfig = (sources: ConfigSources): Config => {
   const values = Object.fromEntries(explainConfig(sources).map(({ key, value }) => [key, value]));
   // Minted here alone: parseValue has checked each value against the type of its entry.
-  return values as unknown as Config;
+  return values as Config;
 };

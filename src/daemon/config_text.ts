@@ -22,7 +22,7 @@ export interface FlagRow {
   readonly repeatable: boolean;
 }
 
-const PLACEHOLDERS: Readonly<Record<ConfigEntry['type'], string>> = {
+const VALUE_NAMES: Readonly<Record<ConfigEntry['type'], string>> = {
   boolean: '',
   integer: ' <number>',
   choice: ' <word>',
@@ -46,7 +46,7 @@ const rowsFor = (key: string, entry: ConfigEntry): FlagRow[] => {
   const choices = entry.type === 'choice' ? `: ${entry.choices.join(', ')}` : '';
   return [
     {
-      flags: name + PLACEHOLDERS[entry.type],
+      flags: name + VALUE_NAMES[entry.type],
       description: `${entry.doc}${choices} (default: ${defaultText(entry)})`,
       hidden: false,
       repeatable: entry.type === 'listen_list' || entry.type === 'peer_list',
