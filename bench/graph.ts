@@ -143,7 +143,7 @@ const steadyHeapBytes = (source: Source, graph: NetworkGraph): number => {
   return process.memoryUsage().heapUsed - before;
 };
 
-export const run = (): void => {
+export const run = (): Readonly<Record<string, string | number>> => {
   const source = realSource() ?? syntheticSource();
   const hinted = building(source, CHANNELS);
   const unhinted = building(source, 0);
@@ -180,8 +180,11 @@ export const run = (): void => {
       typeof value === 'number' ? Math.round(value * 100) / 100 : value,
     ]),
   );
-  console.table(rounded);
-  console.log(JSON.stringify(rounded));
+  return rounded;
 };
 
-if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) run();
+if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const result = run();
+  console.table(result);
+  console.log(JSON.stringify(result));
+}
