@@ -11,7 +11,7 @@ import { CLOSE, HOLD, IGNORE, type Verdict, WARN } from '../ingest/verdict.ts';
 import type { Connection, PeerMessage } from '../peer/connection.ts';
 import { engine, Rig } from '../peer/scripted_peer.test.support.ts';
 import { GossipStore } from '../store/gossip_store.ts';
-import { memoryStoreFolder } from '../store/memory_folder.ts';
+import { memoryStoreFolder } from '../store/memory_folder.test.support.ts';
 import { Seeker } from '../sync/seeker.ts';
 import { isWireFault } from '../wire/fault.ts';
 import { encodeGossipTimestampFilter } from '../wire/gossip_timestamp_filter.ts';

@@ -1,16 +1,13 @@
 /** What the daemon says of itself: one plain object, for `gossipd status`, the rpc socket and the summary after a sync. */
 import type { DaemonStatus } from '../api/daemon_status.ts';
 import { RULE_BREAKING_REASONS } from '../ingest/verdict.ts';
+import { processStats } from '../observe/process_stats.ts';
 import type { DaemonParts } from './daemon.ts';
 import { VERSION } from './version.ts';
 
-const cpuSeconds = (): number => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
-};
-
 export const statusOf = (parts: DaemonParts): DaemonStatus => {
   const { graph, store, ingest, seeker, peers, config, clock, meter, utxo } = parts;
+  const { rss_bytes, cpu_seconds } = processStats();
   const reasons = ingest.counts();
   const counts = Object.entries(reasons).filter(([, count]) => count > 0);
   const now = clock.monotonicMs();
@@ -42,8 +39,8 @@ export const statusOf = (parts: DaemonParts): DaemonStatus => {
     },
     received_bytes: meter.get('gossipd_peer_bytes_total', 'in'),
     sent_bytes: meter.get('gossipd_peer_bytes_total', 'out'),
-    rss_bytes: process.memoryUsage.rss(),
-    cpu_seconds: cpuSeconds(),
+    rss_bytes,
+    cpu_seconds,
     peers: peers.ready.map((connection) => ({
       node_id: connection.nodeId ?? '',
       address: `${connection.host}:${connection.port}`,

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { bytesEqual, toHex } from '../base/bytes.ts';
 import { seededRng } from '../base/rng.ts';
-import { type Aead, loadAead, selfTest, TAG_BYTES } from './aead.ts';
-import { nodeAead, nodeOpen, nodeSeal } from './node_aead.ts';
+import { type Aead, loadAead, selfTest } from './aead.ts';
+import { nodeAead, nodeOpen, nodeSeal, TAG_BYTES } from './node_aead.ts';
 import { openSodium } from './sodium_aead.ts';
 
 const PADDING = 5;

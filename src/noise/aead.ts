@@ -5,11 +5,10 @@
  * cipher_state.ts uses what loadAead chose: libsodium when it is there and agrees with node:crypto on a self-test.
  */
 import { bytesEqual } from '../base/bytes.ts';
-import { nodeAead } from './node_aead.ts';
+import { nodeAead, TAG_BYTES } from './node_aead.ts';
 import { openSodium } from './sodium_aead.ts';
 
 export const KEY_BYTES = 32;
-export const TAG_BYTES = 16;
 
 export interface Aead {
   readonly name: 'sodium' | 'node';

@@ -9,8 +9,8 @@
  */
 import { readU16, writeU16 } from '../base/bytes.ts';
 import { assert } from '../base/errors.ts';
-import { TAG_BYTES } from './aead.ts';
 import { CipherState } from './cipher_state.ts';
+import { TAG_BYTES } from './node_aead.ts';
 
 /** BOLT 8: the longest message. */
 export const MAX_MESSAGE_BYTES = 65_535;

@@ -11,10 +11,9 @@ import { assert } from '../base/errors.ts';
 import type { SignatureEngine } from '../crypto/engine.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { PUBLIC_KEY_BYTES } from '../crypto/sizes.ts';
-import { TAG_BYTES } from './aead.ts';
 import { Transport } from './framing.ts';
 import { hkdf } from './hkdf.ts';
-import { nodeOpen, nodeSeal } from './node_aead.ts';
+import { nodeOpen, nodeSeal, TAG_BYTES } from './node_aead.ts';
 
 /** Version, ephemeral key, tag. */
 export const ACT_ONE_BYTES = 50;

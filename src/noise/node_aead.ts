@@ -9,7 +9,7 @@ import type { Aead } from './aead.ts';
 import { nonceOf } from './nonce.ts';
 
 const ALGORITHM = 'chacha20-poly1305';
-const TAG_BYTES = 16;
+export const TAG_BYTES = 16;
 const OPTIONS = { authTagLength: TAG_BYTES } as const;
 const NOTHING = new Uint8Array(0);
 

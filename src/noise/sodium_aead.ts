@@ -4,9 +4,8 @@
  */
 import { createRequire } from 'node:module';
 import type { Aead } from './aead.ts';
+import { TAG_BYTES } from './node_aead.ts';
 import { nonceOf } from './nonce.ts';
-
-const TAG_BYTES = 16;
 
 /** What is used of the module; it ships no types. `decrypt` throws when the tag is wrong. */
 interface SodiumModule {

@@ -26,8 +26,8 @@ import { checkFeatures } from '../wire/feature_bits.ts';
 import { encodeInit, type Init } from '../wire/init.ts';
 import { type ControlMessage, decodeMessage } from '../wire/message.ts';
 import { MESSAGE_TYPE, messageTypeName } from '../wire/message_types.ts';
-import { printable } from '../wire/notice.ts';
-import { encodePing } from '../wire/ping.ts';
+import { NO_CHANNEL_ID, noticeData, printable } from '../wire/notice.ts';
+import { encodePing, pongFor } from '../wire/ping.ts';
 import { encodePong } from '../wire/pong.ts';
 import { encodeWarning } from '../wire/warning.ts';
 import { HandshakeDriver, type HandshakeProgress } from './handshake_driver.ts';
@@ -44,8 +44,6 @@ const INBOUND_BURST_SECONDS = 2;
 const WARNINGS_PER_MINUTE = 10;
 /** Errors and warnings of one peer that are logged per minute; more would fill the operator's disk. */
 const NOTICES_LOGGED_PER_MINUTE = 10;
-/** BOLT 1, ping: values from 65532 on ask for no pong (B1-26). */
-const NO_PONG_FROM_BYTES = 65_532;
 /** What was sent last may leave for so long after a close; then a peer that never reads loses the descriptor. */
 const LINGER_MS = 2_000;
 /** The same when we stop: well within the time that the process takes to end. */
@@ -232,7 +230,7 @@ export class Connection {
   /** Sends a warning about the whole connection (BOLT 1, warning), unless too many went out in this minute. */
   warn(text: string): void {
     if (!takeOne(this.#warnings)) return;
-    this.send(encodeWarning({ channel_id: new Uint8Array(32), data: new TextEncoder().encode(text) }));
+    this.send(encodeWarning({ channel_id: NO_CHANNEL_ID, data: noticeData(text) }));
   }
 
   /** Stops reading for a named reason; reading goes on when every reason is gone. */
@@ -374,10 +372,11 @@ export class Connection {
         return;
       case 'init':
         return this.#onInit(message);
-      case 'ping':
-        if (message.num_pong_bytes < NO_PONG_FROM_BYTES)
-          this.send(encodePong({ byteslen: message.num_pong_bytes }));
+      case 'ping': {
+        const pong = pongFor(message);
+        if (pong !== undefined) this.send(encodePong(pong));
         return;
+      }
       case 'pong':
         return;
       case 'error':

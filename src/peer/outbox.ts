@@ -6,7 +6,7 @@
  */
 import { own } from '../base/bytes.ts';
 import type { Clock } from '../base/time.ts';
-import type { Transport } from '../noise/framing.ts';
+import { FRAME_OVERHEAD_BYTES, type Transport } from '../noise/framing.ts';
 import type { Socket } from './socket.ts';
 import { TokenBucket } from './token_bucket.ts';
 
@@ -17,7 +17,6 @@ const FLUSH_BYTES = 65_536;
 const LARGEST_FRAME_BYTES = 65_569;
 /** What the budget saves up: a sixteenth of a second, and always a largest frame. CLN throttles who exceeds its limit in any second. */
 const BURST_SECONDS = 1 / 16;
-const FRAME_OVERHEAD_BYTES = 34;
 
 /** The byte budget of one direction. @param bytesPerSecond 0 = unlimited */
 export const byteBudget = (clock: Clock, bytesPerSecond: number, burstSeconds: number): TokenBucket =>

@@ -8,6 +8,7 @@ import type { SignatureEngine } from '../crypto/engine.ts';
 import { fundingScriptPubkey } from '../crypto/funding_script.ts';
 import { doubleSha256 } from '../crypto/hash.ts';
 import { encodeAddress } from '../wire/address_descriptor.ts';
+import { CHANNEL_FLAG_DISABLE, MESSAGE_FLAG_MUST_BE_ONE } from '../wire/channel_update.ts';
 import { encodeFeatures } from '../wire/feature_bits.ts';
 import { MESSAGE_TYPE } from '../wire/message_types.ts';
 import { simnetSecret } from './identity.ts';
@@ -28,8 +29,6 @@ export interface SignedMap {
 export const TIMESTAMP_SPREAD_SECONDS = 3 * 86_400;
 
 const NODE_FEATURES = encodeFeatures([1, 7, 9, 13, 15, 45]);
-const DISABLED_BIT = 2;
-const HTLC_MAXIMUM_PRESENT = 1;
 
 /** A number in [0, 1) that depends on its arguments only, so that any slice can be made alone. */
 const spread = (seed: number, index: number): number => {
@@ -112,8 +111,8 @@ export const signUpdate = (
   writeU32(message, 98, topology.scidHi[channel] as number);
   writeU32(message, 102, topology.scidLo[channel] as number);
   writeU32(message, 106, change?.timestamp ?? timestampOf(map, half));
-  message[110] = HTLC_MAXIMUM_PRESENT;
-  message[111] = direction | (topology.disabled[half] === 1 ? DISABLED_BIT : 0);
+  message[110] = MESSAGE_FLAG_MUST_BE_ONE;
+  message[111] = direction | (topology.disabled[half] === 1 ? CHANNEL_FLAG_DISABLE : 0);
   writeU16(message, 112, topology.cltvExpiryDelta[half] as number);
   writeU64(message, 114, BigInt(topology.htlcMinimumMsat[half] as number));
   writeU32(message, 122, topology.feeBaseMsat[half] as number);

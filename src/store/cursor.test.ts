@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { seededRng } from '../base/rng.ts';
 import type { StoreCursor } from './cursor.ts';
-import { MemoryFolder } from './memory_folder.ts';
+import { MemoryFolder } from './memory_folder.test.support.ts';
 import {
   acceptedChannel,
   acceptedNode,

@@ -6,7 +6,7 @@ import { encodeChannelAmount } from '../wire/gossip_store_messages.ts';
 import { FLAG_DELETED, FLAG_DYING, storeOffset } from '../wire/store_record.ts';
 import { DeferredMarks } from './deferred_marks.ts';
 import { encodeEmptyStore, encodeRecord } from './format.ts';
-import { MemoryFolder } from './memory_folder.ts';
+import { MemoryFolder } from './memory_folder.test.support.ts';
 import type { StoreFile } from './store_file.ts';
 import { announcementOf, nodeOf } from './store_samples.test.support.ts';
 

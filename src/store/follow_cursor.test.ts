@@ -6,7 +6,7 @@ import { encodeEnded } from '../wire/gossip_store_messages.ts';
 import { storeOffset } from '../wire/store_record.ts';
 import { openFollower, type StoreFollower } from './follow_cursor.ts';
 import { encodeEmptyStore, encodeRecord } from './format.ts';
-import { MemoryFolder } from './memory_folder.ts';
+import { MemoryFolder } from './memory_folder.test.support.ts';
 import { acceptedNode, benchOn, describe, ignore, nodeOf } from './store_samples.test.support.ts';
 
 const NAME = 'gossip_store';

@@ -11,7 +11,7 @@ import {
 } from '../wire/gossip_store_messages.ts';
 import { mintAccepted } from './accepted.ts';
 import { EMPTY_STORE_BYTES, encodeEmptyStore, encodeRecord, requireVersion } from './format.ts';
-import { MemoryFolder } from './memory_folder.ts';
+import { MemoryFolder } from './memory_folder.test.support.ts';
 import { benchOn, ignore } from './store_samples.test.support.ts';
 
 const UUID = new Uint8Array(32);

@@ -14,7 +14,7 @@ import { mintAccepted } from './accepted.ts';
 import { MAX_MARKS } from './deferred_marks.ts';
 import { EMPTY_STORE_BYTES } from './format.ts';
 import { type GossipStore, NOT_STORED } from './gossip_store.ts';
-import { MemoryFolder } from './memory_folder.ts';
+import { MemoryFolder } from './memory_folder.test.support.ts';
 import { HOLD_BACK_PENDING_BYTES, MAX_PENDING_BYTES } from './pending_batches.ts';
 import { scanStore } from './scan.ts';
 import {

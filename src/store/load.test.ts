@@ -11,7 +11,7 @@ import {
 } from '../wire/gossip_store_messages.ts';
 import { FLAG_COMPLETED, FLAG_DELETED, FLAG_DYING } from '../wire/store_record.ts';
 import { encodeEmptyStore, encodeRecord } from './format.ts';
-import { MemoryFolder } from './memory_folder.ts';
+import { MemoryFolder } from './memory_folder.test.support.ts';
 import { scanStore } from './scan.ts';
 import {
   announcementOf,

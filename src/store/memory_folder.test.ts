@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { OperationalError } from '../base/errors.ts';
-import { MemoryFolder } from './memory_folder.ts';
+import { MemoryFolder } from './memory_folder.test.support.ts';
 
 const hasCode =
   (code: string) =>

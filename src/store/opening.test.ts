@@ -12,7 +12,7 @@ import { ManualClock } from '../base/time.ts';
 import { FLAG_COMPLETED } from '../wire/store_record.ts';
 import { EMPTY_STORE_BYTES, encodeEmptyStore, encodeRecord } from './format.ts';
 import { GossipStore } from './gossip_store.ts';
-import { MemoryFolder } from './memory_folder.ts';
+import { MemoryFolder } from './memory_folder.test.support.ts';
 import { MAX_TAIL_FILES } from './rebuild.ts';
 import { scanStore } from './scan.ts';
 import { nodeStoreFolder } from './store_file.ts';

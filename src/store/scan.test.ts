@@ -4,7 +4,7 @@ import { concatBytes } from '../base/bytes.ts';
 import { encodeDeleteChan, encodeEnded } from '../wire/gossip_store_messages.ts';
 import { FLAG_COMPLETED, FLAG_DELETED, storeOffset } from '../wire/store_record.ts';
 import { encodeEmptyStore, encodeRecord } from './format.ts';
-import { MemoryFolder } from './memory_folder.ts';
+import { MemoryFolder } from './memory_folder.test.support.ts';
 import { type ScanOptions, scanStore } from './scan.ts';
 import { nodeOf, updateOf } from './store_samples.test.support.ts';
 

@@ -12,7 +12,7 @@ import { encodeNodeAnnouncement } from '../wire/node_announcement.ts';
 import type { StoreOffset, StoreRecord } from '../wire/store_record.ts';
 import { type Accepted, mintAccepted } from './accepted.ts';
 import { GossipStore, type GossipStoreOptions } from './gossip_store.ts';
-import { MemoryFolder } from './memory_folder.ts';
+import { MemoryFolder } from './memory_folder.test.support.ts';
 
 const SIGNATURE = new Uint8Array(64);
 

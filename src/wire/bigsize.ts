@@ -11,8 +11,6 @@ import { readU16, readU32, readU64, writeU16, writeU32, writeU64 } from '../base
 import { assert } from '../base/errors.ts';
 import { type Decoded, type WireFaultKind, wireFault } from './fault.ts';
 
-/** The widest BigSize in bytes. */
-export const MAX_BIGSIZE_BYTES = 9;
 export const MAX_BIGSIZE = 0xffff_ffff_ffff_ffffn;
 
 /** `bigSizeWidth` of a BigSize that runs past the end. */

@@ -16,7 +16,7 @@ import { inlineChecker } from '../../src/crypto/inline_checker.ts';
 import { NetworkGraph } from '../../src/graph/network_graph.ts';
 import { Ingest } from '../../src/ingest/ingest.ts';
 import { GossipStore } from '../../src/store/gossip_store.ts';
-import { memoryStoreFolder } from '../../src/store/memory_folder.ts';
+import { memoryStoreFolder } from '../../src/store/memory_folder.test.support.ts';
 import {
   CHANNEL_ANNOUNCEMENT_SIGNED_FROM,
   channelAnnouncementNodeId1At,

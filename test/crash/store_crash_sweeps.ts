@@ -7,7 +7,7 @@ import { toHex } from '../../src/base/bytes.ts';
 import { seededRng } from '../../src/base/rng.ts';
 import type { Accepted } from '../../src/store/accepted.ts';
 import type { GossipStore } from '../../src/store/gossip_store.ts';
-import { MemoryFolder } from '../../src/store/memory_folder.ts';
+import { MemoryFolder } from '../../src/store/memory_folder.test.support.ts';
 import {
   acceptedChannel,
   acceptedDying,

@@ -19,7 +19,7 @@ import { doubleSha256 } from '../../src/crypto/hash.ts';
 import { inlineChecker, type SignatureChecker } from '../../src/crypto/inline_checker.ts';
 import { NetworkGraph } from '../../src/graph/network_graph.ts';
 import { GossipStore } from '../../src/store/gossip_store.ts';
-import { memoryStoreFolder } from '../../src/store/memory_folder.ts';
+import { memoryStoreFolder } from '../../src/store/memory_folder.test.support.ts';
 import {
   channelAnnouncementNodeId1At,
   channelAnnouncementScidHi,
