@@ -1,11 +1,13 @@
 /**
- * Writes the documents that are made from data: docs/configuration.md from the configuration table. `--check` writes nothing
+ * Writes the documents that are made from data: docs/configuration.md from the configuration table, docs/findings.md from the
+ * list of findings. `--check` writes nothing
  * and fails when one is out of date. A new generated document is one line in DOCUMENTS. docs/limits.md is written by hand; the
  * check fails when it leaves out an exported maximum of a room that peers, files or clients can feed.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { configurationDocument } from '../src/daemon/config_text.ts';
+import { findingsDocument } from '../src/store/findings_document.ts';
 import { isProgram, projectRoot } from './project_root.ts';
 
 export interface GeneratedDocument {
@@ -16,6 +18,7 @@ export interface GeneratedDocument {
 
 export const DOCUMENTS: readonly GeneratedDocument[] = [
   { path: 'docs/configuration.md', text: configurationDocument },
+  { path: 'docs/findings.md', text: findingsDocument },
 ];
 
 /** Paths of documents that are missing or differ from what would be written. */

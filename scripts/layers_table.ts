@@ -26,7 +26,7 @@ const CURSORS: MayImport = { folder: 'store', files: ['cursor', 'follow_cursor']
 
 const FLOORS_1_TO_3 = [
   ...['wire', 'crypto', 'observe', 'noise', 'store', 'graph', 'chain'],
-  ...['ingest', 'sync', 'peer', 'rgs', 'history', 'sinks', 'api', 'doctor'],
+  ...['ingest', 'sync', 'peer', 'rgs', 'history', 'sinks', 'api', 'doctor', 'repair'],
 ];
 
 export const ROOMS: Readonly<Record<string, Room>> = {
@@ -55,6 +55,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: [...all('wire', 'store', 'graph', 'observe'), { folder: 'sync', typesOnly: true }],
   },
   doctor: { floor: 3, mayImport: all('wire', 'store') },
+  repair: {
+    floor: 3,
+    mayImport: [...all('wire', 'crypto', 'store'), { folder: 'chain', typesOnly: true }],
+  },
   tools: { floor: 4, mayImport: all(...FLOORS_1_TO_3) },
   simnet: { floor: 4, mayImport: all(...FLOORS_1_TO_3) },
   cln: { floor: 4, mayImport: all('wire', 'store', 'graph', 'chain', 'ingest', 'sync') },
@@ -105,7 +109,7 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   secp256k1: ['crypto/'],
   'sodium-native': ['noise/'],
   pino: ['observe/'],
-  commander: ['daemon/', 'main'],
+  commander: ['daemon/', 'main', 'tools/'],
   'smol-toml': ['daemon/'],
 };
 

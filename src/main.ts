@@ -12,10 +12,20 @@ import { reportError } from './daemon/report_error.ts';
 import type { SimnetResult } from './daemon/simnet.ts';
 import { DEFAULT_CHANNELS, nodesFor } from './daemon/simnet_size.ts';
 import { VERSION } from './daemon/version.ts';
+import { addBackupCommand } from './tools/backup_command.ts';
+import { addCheckCommand } from './tools/check_command.ts';
+import type { Cli, Flags } from './tools/cli.ts';
+import { addConvertCommand } from './tools/convert_command.ts';
+import { addDumpCommand } from './tools/dump_command.ts';
+import { addGraphCommand } from './tools/graph_command.ts';
+import { addGuardCommand } from './tools/guard_command.ts';
 import { printJson, printText } from './tools/output.ts';
-import { openStoreArgument } from './tools/store_argument.ts';
-
-type Flags = Readonly<Record<string, unknown>>;
+import { addRepairCommand } from './tools/repair_command.ts';
+import { addRestoreCommand } from './tools/restore_command.ts';
+import { findStore } from './tools/store_argument.ts';
+import { addStoreMapCommand } from './tools/store_map_command.ts';
+import { addTailCommand } from './tools/tail_command.ts';
+import { addUndoCommand } from './tools/undo_command.ts';
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -171,56 +181,26 @@ const simnetCommand = (command: Command): Command =>
     )
     .action(act(wantsJson, simnet));
 
-const storeCommand = (command: Command): Command => withConfig(command, ['data-dir', 'network', 'json']);
+/** What the tools look at: they work with a data folder, or with a file alone. */
+const storeConfig = (flags: Flags): Pick<Config, 'data_dir' | 'network'> =>
+  configOf({ dataDir: flags['dataDir'], network: flags['network'], config: flags['config'] });
 
-const storeOf = (argument: string | undefined, flags: Flags): ReturnType<typeof openStoreArgument> => {
-  const { data_dir, network } = configOf({
-    dataDir: flags['dataDir'],
-    network: flags['network'],
-    config: flags['config'],
-  });
-  return openStoreArgument(argument, data_dir, network);
-};
-
-const addGraph = (program: Command): void => {
-  const graph = program
-    .command('graph')
-    .description('ask the network map in a gossip_store; needs no daemon');
-  storeCommand(
-    graph.command('info').description('figures of the whole map').argument('[store]', 'file or folder'),
-  ).action(
-    act(wantsJson, async (flags, [path]) => {
-      const { graphInfo } = await import('./tools/graph.ts');
-      await graphInfo(storeOf(path, flags), wantsJson(flags));
-      return 0;
-    }),
-  );
-  storeCommand(
-    graph
-      .command('channel')
-      .description('one channel')
-      .argument('<short_channel_id>', '539268x845x1, 539268:845:1 or the number')
-      .argument('[store]', 'file or folder'),
-  ).action(
-    act(wantsJson, async (flags, [scid, path]) => {
-      const { graphChannel } = await import('./tools/graph.ts');
-      await graphChannel(storeOf(path, flags), scid ?? '', wantsJson(flags));
-      return 0;
-    }),
-  );
-  storeCommand(
-    graph
-      .command('node')
-      .description('one node and its channels')
-      .argument('<node_id>', '66 hex characters')
-      .argument('[store]', 'file or folder'),
-  ).action(
-    act(wantsJson, async (flags, [node, path]) => {
-      const { graphNode } = await import('./tools/graph.ts');
-      await graphNode(storeOf(path, flags), node ?? '', wantsJson(flags));
-      return 0;
-    }),
-  );
+const cli: Cli = {
+  storeCommand: (command) => withConfig(command, ['data-dir', 'network', 'json']),
+  act: (action) => act(wantsJson, action),
+  place: (argument, flags) => {
+    const { data_dir, network } = storeConfig(flags);
+    return findStore(argument, data_dir, network);
+  },
+  network: (flags) => storeConfig(flags).network,
+  utxo: async (flags) => {
+    const { utxoFromConfig } = await import('./daemon/utxo_source.ts');
+    const { network, config, utxo } = flags;
+    return utxoFromConfig(configOf({ network, config, utxo }));
+  },
+  version: VERSION,
+  wantsJson,
+  wholeNumber,
 };
 
 const addTools = (program: Command): void => {
@@ -236,24 +216,17 @@ const addTools = (program: Command): void => {
       return 0;
     }),
   );
-  storeCommand(
-    program
-      .command('dump')
-      .description('every record of a gossip_store, one line each; with --json as JSON lines')
-      .argument('[store]', 'file or folder; default: the data folder, then CLN’s')
-      .option('--deleted', 'show records that are flagged deleted as well')
-      .option('--raw', 'add each message as hex'),
-  ).action(
-    act(wantsJson, async (flags, [path]) => {
-      const { dump } = await import('./tools/dump.ts');
-      return dump(storeOf(path, flags), {
-        json: wantsJson(flags),
-        raw: flags['raw'] === true,
-        deleted: flags['deleted'] === true,
-      });
-    }),
-  );
-  addGraph(program);
+  addBackupCommand(program, cli);
+  addCheckCommand(program, cli);
+  addConvertCommand(program, cli);
+  addDumpCommand(program, cli);
+  addGraphCommand(program, cli);
+  addGuardCommand(program, cli);
+  addRepairCommand(program, cli);
+  addRestoreCommand(program, cli);
+  addStoreMapCommand(program, cli);
+  addTailCommand(program, cli);
+  addUndoCommand(program, cli);
   withConfig(
     program.command('config').description('print a configuration file with every key explained'),
     [],

@@ -40,8 +40,17 @@ export interface DaemonStatus {
     readonly path: string;
     readonly bytes: number;
     readonly durable_bytes: number;
+    /** Of `bytes`, those of deleted records. */
+    readonly dead_bytes: number;
+    readonly version: number;
     readonly state: string;
     readonly reason: string;
+    /** How often the file was written anew since the start: compactions and repairs. */
+    readonly rewrites: number;
+    /** Damaged ranges that were found at the start and since. */
+    readonly damaged_ranges: number;
+    /** Path of the index of damaged bytes that were set aside; empty without any. */
+    readonly quarantine: string;
   };
   readonly received_bytes: number;
   readonly sent_bytes: number;

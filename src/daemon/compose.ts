@@ -1,6 +1,7 @@
 /**
  * Opens what a daemon is made of, in the order in which each needs the one before: data folder and key, store (its load replays
- * into the graph), verify pool, ingest, seeker, address book. daemon.ts adds the peers and gives it all a life.
+ * into the graph, unless the snapshot of the last stop fits), verify pool, ingest, seeker, healing, address book. daemon.ts adds
+ * the peers and gives it all a life.
  */
 import { NETWORKS, type Network } from '../base/chain_hash.ts';
 import type { Log } from '../base/log.ts';
@@ -20,16 +21,22 @@ import { Connection, type ConnectionHandler } from '../peer/connection.ts';
 import type { Socket } from '../peer/socket.ts';
 import { GossipStore } from '../store/gossip_store.ts';
 import { nodeStoreFolder } from '../store/store_file.ts';
+import type { WritableVersion } from '../store/versions.ts';
 import { Seeker } from '../sync/seeker.ts';
 import { GOSSIPD_INIT_FEATURES } from '../wire/feature_bits.ts';
 import type { Config } from './config.ts';
 import { makeDataFolder } from './data_folder.ts';
+import { Healing } from './heal.ts';
+import { discardMap, type MapFile, restoreMap } from './map_file.ts';
 import { loadNodeKey } from './node_key.ts';
+import { VERSION } from './version.ts';
 
 export interface OpenOptions {
   readonly config: Config;
   readonly log: Log;
   readonly utxo: UtxoLookup;
+  /** False: the store is not looked after, and nothing is kept beside it. For a store that is thrown away. */
+  readonly upkeep?: boolean;
 }
 
 export interface OpenedParts extends OpenOptions {
@@ -43,6 +50,8 @@ export interface OpenedParts extends OpenOptions {
   readonly checker: VerifyPool;
   readonly ingest: Ingest;
   readonly seeker: Seeker;
+  readonly healing: Healing;
+  readonly mapFile: MapFile;
   readonly book: AddressBook;
   readonly meter: MemoryMeter;
   readonly clock: Clock;
@@ -53,7 +62,7 @@ export interface OpenedParts extends OpenOptions {
 }
 
 /** Rejects with OperationalError when the folder, the key or the store is not to be had. */
-export const openParts = async ({ config, log, utxo }: OpenOptions): Promise<OpenedParts> => {
+export const openParts = async ({ config, log, utxo, upkeep = true }: OpenOptions): Promise<OpenedParts> => {
   const network = NETWORKS[config.network];
   const clock = systemClock();
   const rng = systemRng();
@@ -65,10 +74,27 @@ export const openParts = async ({ config, log, utxo }: OpenOptions): Promise<Ope
   // Salted, so that nobody can choose scids that pile up in one bucket.
   const graph = new NetworkGraph({ salt: Math.floor(rng.fraction() * 0x100000000) });
   const folder = nodeStoreFolder(config.data_dir);
+  const healing = new Healing({ graph, clock, log: log.part('heal') });
+  const mapFile: MapFile = {
+    ...{ folder, graph, clock },
+    network: config.network,
+    version: VERSION,
+    log: log.part('map'),
+  };
   const store = await GossipStore.open(
-    { folder, clock, rng, log, meter, syncIntervalMs: config.sync_interval_ms },
+    {
+      ...{ folder, clock, rng, log, meter },
+      syncIntervalMs: config.sync_interval_ms,
+      ...(upkeep ? {} : { upkeepMs: 0 }),
+      version: Number(config.store_version) as WritableVersion,
+      onRelocate: (translate) => healing.relocated(translate),
+      onLost: (losses) => healing.lost(losses),
+      restore: (token) => restoreMap(mapFile, token),
+    },
     (record) => graph.apply(record),
   );
+  if (!store.loadReport.fromSnapshot) discardMap(mapFile);
+  healing.lost(store.loadReport.lost);
   const checker = openVerifyPool({
     workers: config.verify_workers,
     engine: 'fastest',
@@ -88,8 +114,10 @@ export const openParts = async ({ config, log, utxo }: OpenOptions): Promise<Ope
     meter,
     backlog: () => ingest.backlog,
     refused: (scidHi, scidLo) => ingest.isRefused(scidHi, scidLo),
-    newestStored: graph.channelCount === 0 ? 0 : graph.statistics().newest_update,
+    newestStored: graph.newestUpdate(),
+    onRefetched: (outcome) => healing.refetched(outcome),
   });
+  healing.start(seeker, () => ingest.channelsLost());
   return {
     ...{
       config,
@@ -103,6 +131,8 @@ export const openParts = async ({ config, log, utxo }: OpenOptions): Promise<Ope
       checker,
       ingest,
       seeker,
+      healing,
+      mapFile,
       meter,
       clock,
       rng,

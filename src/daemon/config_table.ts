@@ -132,6 +132,12 @@ export const CONFIG_TABLE = {
     max: 60_000,
     doc: 'longest time until what was accepted is durable on disk',
   },
+  store_version: {
+    type: 'choice',
+    choices: ['16', '15', '14'],
+    default: '16',
+    doc: 'version of the gossip_store: 16 (CLN v26.04 and later), 15 (v25.09.1 to v25.12), 14 (v24.02 to v25.09)',
+  },
   flush_interval_ms: {
     type: 'integer',
     unit: 'milliseconds',

@@ -11,6 +11,7 @@ import type { Connection } from '../peer/connection.ts';
 import { PeerSet } from '../peer/peer_set.ts';
 import { dialTcp, listenTcp } from '../peer/tcp.ts';
 import { connectOver, type OpenedParts, type OpenOptions, openParts } from './compose.ts';
+import { saveMap } from './map_file.ts';
 import { PeerSession } from './peer_session.ts';
 import { fillAddressBook, saveAddressBook } from './peer_sources.ts';
 import { statusOf } from './status.ts';
@@ -62,6 +63,11 @@ export class Daemon {
       },
     );
     this.parts = { ...opened, peers };
+    opened.healing.follow({
+      relocate: (translate) => {
+        for (const session of this.#sessions.values()) session.relocate(translate);
+      },
+    });
   }
 
   /** Rejects with OperationalError when something that it cannot do without is not to be had. */
@@ -175,13 +181,16 @@ export class Daemon {
   }
 
   async #stop(): Promise<void> {
-    const { config, peers, ingest, checker, store, book, log } = this.parts;
+    const { config, peers, healing, ingest, checker, store, book, mapFile, log } = this.parts;
     for (const cancel of this.#timers.values()) cancel();
+    healing.stop();
     await this.#rpc?.close();
     await peers.close();
     ingest.close();
     saveAddressBook(book, config.data_dir, log);
     await checker.close();
     await store.close();
+    // Nothing changes the map from here on.
+    if (store.sealToken !== undefined) await saveMap(mapFile, store.sealToken);
   }
 }

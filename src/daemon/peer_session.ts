@@ -123,6 +123,11 @@ export class PeerSession {
     this.#has.add(offset);
   }
 
+  /** The store has a new file: offsets that are kept here are translated; 0 stands for a record that is not in it. */
+  relocate(translate: (offset: StoreOffset) => StoreOffset): void {
+    this.#has.relocate(translate);
+  }
+
   /** Goes on with whatever waited for room. Answers to queries come before live gossip. */
   pump(): void {
     this.#queries.pump();

@@ -9,8 +9,8 @@ import type { StoreOffset } from '../wire/store_record.ts';
 export const GENERATION_ENTRIES = 65_536;
 
 export class RecentOffsets {
-  #young = new Set<number>();
-  #old = new Set<number>();
+  #young = new Set<StoreOffset>();
+  #old = new Set<StoreOffset>();
 
   add(offset: StoreOffset): void {
     if (this.#young.size >= GENERATION_ENTRIES) {
@@ -24,7 +24,25 @@ export class RecentOffsets {
     return this.#young.has(offset) || this.#old.has(offset);
   }
 
+  /** The store has a new file. @param translate 0 for a record that is not in it */
+  relocate(translate: (offset: StoreOffset) => StoreOffset): void {
+    this.#young = relocated(this.#young, translate);
+    this.#old = relocated(this.#old, translate);
+  }
+
   get size(): number {
     return this.#young.size + this.#old.size;
   }
 }
+
+const relocated = (
+  offsets: ReadonlySet<StoreOffset>,
+  translate: (offset: StoreOffset) => StoreOffset,
+): Set<StoreOffset> => {
+  const moved = new Set<StoreOffset>();
+  for (const offset of offsets) {
+    const now = translate(offset);
+    if (now !== 0) moved.add(now);
+  }
+  return moved;
+};

@@ -77,7 +77,16 @@ export const runDaemon = async ({
   process.off('SIGINT', onSignal);
   process.off('SIGTERM', onSignal);
   const { store } = daemon.status();
-  log.info('stopped; the store is durable', { path: store.path, bytes: store.durable_bytes });
+  const { path, reason, bytes, durable_bytes } = store;
+  if (store.state === 'ok') log.info('stopped; the store is durable', { path, bytes: durable_bytes });
+  else {
+    const unwritten = daemon.parts.store.pendingBytes + bytes - durable_bytes;
+    log.unusual(
+      `stopped while the store could not be written: ${unwritten} bytes were not written and are fetched again from peers ` +
+        'at the next start. No funds are in this file',
+      { path, bytes: durable_bytes, reason },
+    );
+  }
   return { ...last, store };
 };
 

@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -100,8 +100,9 @@ export const runSimnet = async (
   makeDataFolder(dataDir);
   const run = openRun(dataDir, map, options, log);
   const peers: ChildProcess[] = [];
-  // Of this process alone: the peers of one that was killed may take a moment longer than its next start.
-  const peersFolder = join(dataDir, 'peers', String(process.pid));
+  // Beside the map, of which each peer needs a copy: the daemon's own folder may be on a small disk. Of this process alone:
+  // the peers of one that was killed may take a moment longer than its next start.
+  const peersFolder = join(base, 'peers', String(process.pid));
   removeOrphans(dirname(peersFolder), '');
   try {
     const addresses = await startPeers(options, map, peersFolder, peers);
@@ -121,6 +122,15 @@ export const runSimnet = async (
   } finally {
     await Promise.all(peers.map(stopPeer));
     rmSync(peersFolder, { recursive: true, force: true, maxRetries: 3 });
+    removeIfEmpty(dirname(peersFolder));
+  }
+};
+
+const removeIfEmpty = (folder: string): void => {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Peers of another simnet of the same map are still there.
   }
 };
 

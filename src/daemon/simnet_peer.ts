@@ -68,6 +68,7 @@ const daemon = await Daemon.start({
   log: log.part(`peer ${settings.share}`),
   utxo: openUtxoTable(readFileSync(join(settings.mapFolder, 'utxo_table'))),
   rpc: false,
+  upkeep: false,
 });
 
 const engine = loadEngine('fastest');

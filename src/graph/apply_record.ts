@@ -56,10 +56,11 @@ import {
   RECORD_HEADER_BYTES,
   type StoreRecord,
 } from '../wire/store_record.ts';
-import { linkSide, unlinkSide } from './adjacency.ts';
-import { type ChannelColumns, NONE, STATE_DYING, STATE_HAS_UPDATE, STATE_LIVE } from './columns.ts';
+import { linkSide } from './adjacency.ts';
+import { NONE, STATE_DYING, STATE_HAS_UPDATE, STATE_LIVE } from './columns.ts';
 import { findChannel, findNode, type GraphState } from './graph_state.ts';
 import { hashNodeId, hashScid } from './hash_index.ts';
+import { freeNode, releaseChannel, unlinkChannel } from './removal.ts';
 
 const MAX_SATOSHIS = Number(MAX_SAT);
 
@@ -219,29 +220,12 @@ const applyRemoval = (state: GraphState, record: StoreRecord): void => {
     state.anomalies.unknown_channel++;
     return;
   }
-  const { channels, nodes } = state;
-  state.byScid.remove(hashScid(state.tables, hi, lo), channel);
+  unlinkChannel(state, channel);
   for (let side = channel * 2; side <= channel * 2 + 1; side++) {
-    const node = channels.node[side] as number;
-    if (unlinkSide(channels, nodes, side) === 0) freeNode(state, node);
+    const node = state.channels.node[side] as number;
+    if (state.nodes.degree[node] === 0) freeNode(state, node);
   }
-  const bits = channels.state[channel] as number;
-  state.channelCount--;
-  if ((bits & STATE_HAS_UPDATE) !== 0) state.halfChannelCount--;
-  if ((bits & (STATE_HAS_UPDATE << 1)) !== 0) state.halfChannelCount--;
-  if ((bits & STATE_DYING) !== 0) {
-    state.dyingCount--;
-    state.deadlines.delete(channel);
-  }
-  state.capacitySat -= channels.satoshis[channel] as number;
-  channels.state[channel] = 0;
-  channels.satoshis[channel] = 0;
-  clearHalf(channels, channel * 2);
-  clearHalf(channels, channel * 2 + 1);
-  channels.node[channel * 2] = state.freeChannel;
-  state.freeChannel = channel;
-  state.order.markStale();
-  if (state.unfunded === channel) state.unfunded = NONE;
+  releaseChannel(state, channel);
 };
 
 const applyDying = (state: GraphState, record: StoreRecord): void => {
@@ -257,6 +241,7 @@ const applyDying = (state: GraphState, record: StoreRecord): void => {
   }
   markDying(state, channel);
   state.deadlines.set(channel, chanDyingDeadline(bytes, at));
+  state.dyingOffsets.set(channel, record.offset);
 };
 
 const markDying = (state: GraphState, channel: number): void => {
@@ -275,19 +260,6 @@ const takeChannelSlot = (state: GraphState): number => {
   }
   if (state.channelEnd === state.channels.capacity) state.channels.grow();
   return state.channelEnd++;
-};
-
-const clearHalf = (channels: ChannelColumns, half: number): void => {
-  channels.updateOffset[half] = 0;
-  channels.updateTimestamp[half] = 0;
-  channels.feeBaseMsat[half] = 0;
-  channels.feeProportionalMillionths[half] = 0;
-  channels.htlcMinimumMsat[half] = 0;
-  channels.htlcMaximumMsat[half] = 0;
-  channels.cltvExpiryDelta[half] = 0;
-  channels.messageFlags[half] = 0;
-  channels.channelFlags[half] = 0;
-  channels.checksum[half] = 0;
 };
 
 /** The node with the id at `at`, made when new; a new one has no channel yet, and the caller links one at once. */
@@ -311,13 +283,4 @@ const takeNode = (state: GraphState, bytes: Uint8Array, at: number): number => {
   state.byNodeId.insert(hashNodeId(state.tables, bytes, at), node);
   state.nodeCount++;
   return node;
-};
-
-const freeNode = (state: GraphState, node: number): void => {
-  const { nodes } = state;
-  state.byNodeId.remove(hashNodeId(state.tables, nodes.ids, node * NODE_ID_BYTES), node);
-  if (nodes.offset[node] !== NONE) state.nodeAnnouncementCount--;
-  nodes.first[node] = state.freeNode;
-  state.freeNode = node;
-  state.nodeCount--;
 };

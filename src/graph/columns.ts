@@ -32,12 +32,9 @@ export const NONE = -1;
 const DOUBLING_LIMIT_ENTRIES = 8192;
 const SMALLEST_CAPACITY_ENTRIES = 64;
 
-interface Column<A> {
-  readonly byteLength: number;
-  readonly set: (from: A) => void;
-}
+export type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
 
-const grown = <A extends Column<A>>(from: A, to: A): A => {
+const grown = <A extends { readonly set: (from: A) => void }>(from: A, to: A): A => {
   to.set(from);
   return to;
 };
@@ -123,18 +120,20 @@ export class ChannelColumns {
     this.checksum = grown(this.checksum, new Uint32Array(sides));
   }
 
+  /** The columns with one value for each channel, and those with one for each side, always in this order. */
+  get wholes(): readonly Column[] {
+    return [this.scidHi, this.scidLo, this.offset, this.satoshis, this.timestamp, this.state];
+  }
+  get sides(): readonly Column[] {
+    const place = [this.node, this.next, this.previous, this.updateOffset, this.updateTimestamp];
+    const fees = [this.feeBaseMsat, this.feeProportionalMillionths];
+    const limits = [this.htlcMinimumMsat, this.htlcMaximumMsat, this.cltvExpiryDelta];
+    return [...place, ...fees, ...limits, this.messageFlags, this.channelFlags, this.checksum];
+  }
+
   /** Bytes allocated. */
   memoryBytes(): number {
-    const whole = [this.scidHi, this.scidLo, this.offset, this.satoshis, this.timestamp, this.state];
-    const sides = [this.node, this.next, this.previous, this.updateOffset, this.updateTimestamp];
-    const fees = [
-      this.feeBaseMsat,
-      this.feeProportionalMillionths,
-      this.htlcMinimumMsat,
-      this.htlcMaximumMsat,
-    ];
-    const rest = [this.cltvExpiryDelta, this.messageFlags, this.channelFlags, this.checksum];
-    return [...whole, ...sides, ...fees, ...rest].reduce((total, column) => total + column.byteLength, 0);
+    return [...this.wholes, ...this.sides].reduce((total, column) => total + column.byteLength, 0);
   }
 }
 
@@ -169,14 +168,13 @@ export class NodeColumns {
     this.degree = grown(this.degree, new Uint32Array(capacity));
   }
 
+  /** The columns with one value for each node, always in this order: all but the ids. */
+  get wholes(): readonly Column[] {
+    return [this.offset, this.timestamp, this.first, this.degree];
+  }
+
   /** Bytes allocated. */
   memoryBytes(): number {
-    return (
-      this.ids.byteLength +
-      this.offset.byteLength +
-      this.timestamp.byteLength +
-      this.first.byteLength +
-      this.degree.byteLength
-    );
+    return this.wholes.reduce((total, column) => total + column.byteLength, this.ids.byteLength);
   }
 }

@@ -39,6 +39,8 @@ export interface GraphState {
   readonly order: ScidOrder;
   /** Deadlines of dying channels; few at a time, as the chain closes few, so a column would be waste. */
   readonly deadlines: Map<number, number>;
+  /** Where the chan_dying records of these are. */
+  readonly dyingOffsets: Map<number, number>;
   readonly anomalies: Record<GraphAnomaly, number>;
 
   /** One past the highest slot ever used, and the first of the free slots below it. */
@@ -81,6 +83,7 @@ export const emptyState = (options: NetworkGraphOptions): GraphState => {
     ),
     order: new ScidOrder(),
     deadlines: new Map(),
+    dyingOffsets: new Map(),
     anomalies: {
       malformed: 0,
       duplicate_announcement: 0,

@@ -54,11 +54,17 @@ export interface ProbeStatistics {
   readonly longest: number;
 }
 
+const SMALLEST_SLOTS = 64;
+
 const slotsFor = (entries: number): number => {
-  let slots = 64;
+  let slots = SMALLEST_SLOTS;
   while (entries * 8 > slots * 5) slots *= 2;
   return slots;
 };
+
+/** Whether an index with so many slots can hold so many entries, with room to end every search. */
+export const fitsSlots = (entries: number, slots: number): boolean =>
+  slots >= SMALLEST_SLOTS && Number.isInteger(Math.log2(slots)) && entries * 8 <= slots * 5;
 
 /** The slots of one index. Finding is left to the owner, who compares keys: see `slots` and `mask`. */
 export class SlotTable {
@@ -100,6 +106,13 @@ export class SlotTable {
     }
     slots[hole] = 0;
     this.#entries--;
+  }
+
+  /** Goes on with the slots of an index whose keys, hash and entries are the same. @param slots kept; must fit */
+  adopt(slots: Int32Array, entries: number): void {
+    this.slots = slots;
+    this.mask = slots.length - 1;
+    this.#entries = entries;
   }
 
   /** Walks the whole index; for tests and diagnosis. */

@@ -8,7 +8,7 @@
  *
  * Memory for each channel with both sides, the unused eighth of grown columns included: 141 * 1.125 = 158.6 bytes of columns
  * (columns.ts), at most 12.8 of scid index, 4 of sorted index: under 180. A node takes at most 53 * 1.125 + 12.8 = 72.4;
- * a dying channel about 40 more. Below 8192 entries capacity doubles instead: at most 8192 * (141 + 53) bytes = 1.6 MB idle.
+ * a dying channel about 80 more. Below 8192 entries capacity doubles instead: at most 8192 * (141 + 53) bytes = 1.6 MB idle.
  */
 import { NODE_ID_BYTES, type NodeId, nodeIdAt } from '../base/node_id.ts';
 import { scidBlock } from '../base/short_channel_id.ts';
@@ -33,11 +33,13 @@ import {
   type NetworkGraphOptions,
 } from './graph_state.ts';
 import type { ProbeStatistics } from './hash_index.ts';
+import { type GraphLoss, relocateGraph, type Translate } from './relocate.ts';
 import { firstAtBlock } from './scid_order.ts';
+import { restoreSnapshot, type SnapshotOutput, type SnapshotSource, writeSnapshot } from './snapshot.ts';
 import { type GraphStatistics, graphStatistics } from './statistics.ts';
 
-/** A dying channel's deadline in a Map: key, value and hash slot with its spare room. */
-const DEADLINE_BYTES = 40;
+/** A dying channel's deadline and offset, each in a Map: key, value and hash slot with its spare room. */
+const DEADLINE_BYTES = 80;
 
 export class NetworkGraph {
   readonly #state: GraphState;
@@ -57,6 +59,24 @@ export class NetworkGraph {
    */
   apply(record: StoreRecord): void {
     applyRecord(this.#state, record);
+  }
+
+  /**
+   * The store has a new file: every offset becomes what `translate` says, 0 meaning that the record was lost. Afterwards the
+   * graph is what a replay of the new file gives, and the answer tells what is missing. Indexes of what stays do not change.
+   */
+  relocate(translate: Translate): GraphLoss {
+    return relocateGraph(this.#state, translate);
+  }
+
+  /** Writes all of the graph, so that restore() makes another one equal to it. Throws what writing throws. */
+  save(tie: string, output: SnapshotOutput): void {
+    writeSnapshot(this.#state, tie, output);
+  }
+
+  /** The graph becomes the one that was saved under this tie. False, and nothing changed, unless the file is sound and has it. */
+  restore(tie: string, source: SnapshotSource): boolean {
+    return restoreSnapshot(this.#state, tie, source);
   }
 
   get channelCount(): number {
@@ -261,6 +281,15 @@ export class NetworkGraph {
       this.#state.order.memoryBytes() +
       this.#state.tables.byteLength;
     return columns + indexes + this.#state.deadlines.size * DEADLINE_BYTES;
+  }
+
+  /** Timestamp of the newest update; 0 without updates. Linear in channels, some 0.2 ms for the public network. */
+  newestUpdate(): UnixSeconds {
+    const timestamps = this.#channels.updateTimestamp;
+    let newest = 0;
+    for (let half = 0; half < this.#state.channelEnd * 2; half++)
+      newest = Math.max(newest, timestamps[half] as number);
+    return newest as UnixSeconds;
   }
 
   /** @param now for the ages of updates; left out, they are counted from the newest update. Linear in channels. */

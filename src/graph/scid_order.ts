@@ -58,6 +58,12 @@ export class ScidOrder {
     return this.#sorted;
   }
 
+  /** Goes on with a sorted index of all live channels, which have STATE_IN_ORDER. @param sorted kept */
+  adopt(sorted: Int32Array): void {
+    this.#sorted = sorted;
+    this.#stale = false;
+  }
+
   /** Bytes allocated. */
   memoryBytes(): number {
     return this.#sorted.byteLength;

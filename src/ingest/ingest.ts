@@ -127,6 +127,14 @@ export class Ingest {
     return this.#desk.isClosed ? 0 : this.#departures.removeDying(height);
   }
 
+  /**
+   * Channels have left the graph without a delete_chan, with a damaged part of the store: what is under check against their keys is
+   * judged anew. They may come back like any other channel.
+   */
+  channelsLost(): void {
+    this.#desk.removals++;
+  }
+
   /** the channel was refused, spent or removed not long ago; asking peers for it is useless. */
   isRefused(scidHi: number, scidLo: number): boolean {
     return this.#desk.refused.find(scidHi, scidLo) === 0;

@@ -25,6 +25,7 @@ import type { NetworkName } from '../base/chain_hash.ts';
 import { seededRng } from '../base/rng.ts';
 import { encodeUtxoTable } from '../chain/utxo_table.ts';
 import { encodeEmptyStore } from '../store/format.ts';
+import { isRunning } from '../store/lock.ts';
 import type { SignedSlice, SignerData, SignTask } from './sign_worker.ts';
 import type { Topology } from './topology.ts';
 
@@ -111,16 +112,6 @@ export const removeOrphans = (parent: string, prefix: string): void => {
     const owner = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : 0;
     if (owner > 0 && !isRunning(owner))
       rmSync(join(parent, name), { recursive: true, force: true, maxRetries: 3 });
-  }
-};
-
-const isRunning = (processId: number): boolean => {
-  try {
-    process.kill(processId, 0);
-    return true;
-  } catch (error) {
-    // Not ours to signal, but there.
-    return (error as { code?: string }).code === 'EPERM';
   }
 };
 

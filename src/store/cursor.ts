@@ -7,6 +7,7 @@
  * when the flag is not in the file yet. One whose checksum no longer holds is skipped and counted, because the load found its
  * framing sound.
  */
+import { OperationalError } from '../base/errors.ts';
 import {
   FLAG_DELETED,
   RECORD_HEADER_BYTES,
@@ -15,7 +16,8 @@ import {
   storeOffset,
 } from '../wire/store_record.ts';
 import type { StoreFile } from './store_file.ts';
-import { RecordWalker, type WalkEnd } from './walker.ts';
+import type { StoreFormat } from './versions.ts';
+import { RecordWalker, type WalkEnd, type WalkStep } from './walker.ts';
 
 /** 128 KiB: the largest record and its neighbour fit, and a read of it takes some 20 microseconds. */
 export const CURSOR_BUFFER_BYTES = 128 * 1024;
@@ -33,6 +35,7 @@ export interface StoreCursor {
 /** What a running store shows its cursors. */
 export interface CursorSource {
   readonly file: StoreFile;
+  readonly format: StoreFormat;
   readonly publishedBytes: number;
   /** Changes whenever records that were published before may look different: flags, or another file. */
   readonly epoch: number;
@@ -42,7 +45,18 @@ export interface CursorSource {
   readonly takeBuffer: () => Uint8Array;
   readonly giveBuffer: (buffer: Uint8Array) => void;
   /** A published record was found unreadable. */
-  readonly onBadRecord: (offset: StoreOffset, reason: WalkEnd) => void;
+  readonly onBadRecord: (offset: StoreOffset, reason: WalkEnd | 'unreadable') => void;
+  /** Where the reader is, until it is closed: the store moves it when the file has a successor. */
+  readonly opened: (place: CursorPlace) => void;
+  readonly closed: (place: CursorPlace) => void;
+}
+
+/** What the store sees of a cursor. */
+export interface CursorPlace {
+  /** Header position of the next record. */
+  readonly position: () => number;
+  /** The file has a successor: goes on where `translate` says. */
+  readonly move: (translate: (position: number) => number) => void;
 }
 
 /** @param start header position of the first record to read */
@@ -66,8 +80,35 @@ export const openCursor = (source: CursorSource, start: number): StoreCursor => 
     if (walker !== undefined) position = walker.position;
     buffer ??= source.takeBuffer();
     epoch = source.epoch;
-    walker = new RecordWalker(source.file, position, buffer);
+    walker = new RecordWalker(source.file, position, buffer, false, source.format.hasCompleted);
     return walker;
+  };
+
+  const place: CursorPlace = {
+    position: () => walker?.position ?? position,
+    move: (translate) => {
+      const to = translate(walker?.position ?? position);
+      rest();
+      position = to;
+    },
+  };
+  source.opened(place);
+
+  const close = (): undefined => {
+    if (!closed) source.closed(place);
+    closed = true;
+    return rest();
+  };
+
+  /** Undefined where the disk refuses: the next call tries again. */
+  const stepped = (walking: RecordWalker, limit: number): WalkStep | undefined => {
+    try {
+      return walking.step(limit);
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error;
+      source.onBadRecord(storeOffset(walking.position + RECORD_HEADER_BYTES), 'unreadable');
+      return undefined;
+    }
   };
 
   const next = (): StoreRecord | undefined => {
@@ -76,7 +117,8 @@ export const openCursor = (source: CursorSource, start: number): StoreCursor => 
       const limit = source.publishedBytes;
       if ((walker?.position ?? position) >= limit) return rest();
       const walking = current();
-      const step = walking.step(limit);
+      const step = stepped(walking, limit);
+      if (step === undefined) return rest();
       switch (step) {
         case 'live':
           if ((source.pendingFlags(walking.record.offset) & FLAG_DELETED) !== 0) continue;
@@ -94,9 +136,8 @@ export const openCursor = (source: CursorSource, start: number): StoreCursor => 
         case 'torn_header':
         case 'torn_record':
         case 'bad_length':
-          // The framing itself is lost: nothing behind this can be trusted until the store is opened again.
+          // The framing itself is lost. The store replaces the file, and moves this reader behind the damage.
           source.onBadRecord(storeOffset(walking.position + RECORD_HEADER_BYTES), step);
-          closed = true;
           return rest();
       }
     }
@@ -109,8 +150,7 @@ export const openCursor = (source: CursorSource, start: number): StoreCursor => 
     },
     lagBytes: () => Math.max(0, source.publishedBytes - (walker?.position ?? position)),
     close: () => {
-      closed = true;
-      rest();
+      close();
     },
   };
 };

@@ -11,7 +11,6 @@ import { assert } from '../base/errors.ts';
 import { encodeChanDying, encodeChannelAmount, encodeDeleteChan } from '../wire/gossip_store_messages.ts';
 import { MESSAGE_TYPE } from '../wire/message_types.ts';
 import {
-  FLAG_COMPLETED,
   FLAG_DELETED,
   FLAG_DYING,
   RECORD_HEADER_BYTES,
@@ -29,15 +28,21 @@ type Apply = (record: StoreRecord) => void;
 const MAX_MESSAGE_BYTES = 65535;
 
 /** Writes the record into the batch at `at` and returns it as a reader would see it. */
-const put = (batch: Batch, at: number, timestamp: number, message: Uint8Array): StoreRecord => {
+const put = (
+  batch: Batch,
+  at: number,
+  flags: number,
+  timestamp: number,
+  message: Uint8Array,
+): StoreRecord => {
   assert(message.length >= 2 && message.length <= MAX_MESSAGE_BYTES, 'a record holds 2 to 65535 bytes');
-  writeRecord(batch.bytes, at, FLAG_COMPLETED, timestamp, message);
+  writeRecord(batch.bytes, at, flags, timestamp, message);
   const record = emptyRecord();
   record.bytes = batch.bytes;
   record.at = at + RECORD_HEADER_BYTES;
   record.length = message.length;
   record.type = readU16(message, 0);
-  record.flags = FLAG_COMPLETED;
+  record.flags = flags;
   record.timestamp = timestamp;
   record.offset = offsetInBatch(batch, record.at);
   return record;
@@ -45,7 +50,7 @@ const put = (batch: Batch, at: number, timestamp: number, message: Uint8Array): 
 
 const enqueueOne = (pending: PendingBatches, timestamp: number, message: Uint8Array) => {
   const { batch, at } = pending.reserve(RECORD_HEADER_BYTES + message.length);
-  return { batch, record: put(batch, at, timestamp, message) };
+  return { batch, record: put(batch, at, pending.recordFlags, timestamp, message) };
 };
 
 const setFlags = (bytes: Uint8Array, header: number, flags: number): void =>
@@ -100,8 +105,8 @@ export const enqueue = (
       const amount = encodeChannelAmount(accepted.satoshis);
       const announcementBytes = RECORD_HEADER_BYTES + accepted.raw.length;
       const { batch, at } = pending.reserve(announcementBytes + AMOUNT_RECORD_BYTES);
-      const announcement = put(batch, at, 0, accepted.raw);
-      const amountRecord = put(batch, at + announcementBytes, 0, amount);
+      const announcement = put(batch, at, pending.recordFlags, 0, accepted.raw);
+      const amountRecord = put(batch, at + announcementBytes, pending.recordFlags, 0, amount);
       apply(announcement);
       apply(amountRecord);
       return announcement.offset;

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { concatBytes } from '../base/bytes.ts';
 import { OperationalError } from '../base/errors.ts';
 import { encodeEnded } from '../wire/gossip_store_messages.ts';
-import { storeOffset } from '../wire/store_record.ts';
+import { FLAG_COMPLETED, storeOffset } from '../wire/store_record.ts';
 import { openFollower, type StoreFollower } from './follow_cursor.ts';
 import { encodeEmptyStore, encodeRecord } from './format.ts';
 import { MemoryFolder } from './memory_folder.test.support.ts';
@@ -101,10 +101,25 @@ test('keeps what it has while no file has the name', () => {
 test('store_version_unsupported for the file, and for one that replaces it', () => {
   const isUnsupported = (error: unknown): boolean =>
     error instanceof OperationalError && error.code === 'store_version_unsupported';
-  assert.throws(() => openFollower(folderWith(Uint8Array.of(14)), NAME), isUnsupported);
+  assert.throws(() => openFollower(folderWith(Uint8Array.of(13)), NAME), isUnsupported);
   const folder = folderWith(HEAD);
   const follower = openFollower(folder, NAME);
   drain(follower);
   folder.place(NAME, Uint8Array.of(9));
   assert.throws(() => follower.next(), isUnsupported);
+});
+
+test('versions 14 and 15, at the start and after a replacement', () => {
+  for (const version of [14, 15]) {
+    const flags = version === 15 ? FLAG_COMPLETED : 0;
+    const record = encodeRecord(5, nodeOf(1, 5), flags);
+    const folder = folderWith(Uint8Array.of(version), record, record.subarray(0, 40));
+    const follower = openFollower(folder, NAME);
+    assert.deepEqual([drain(follower), follower.waitingFor], [['257@13'], 'torn_record']);
+    folder.open(NAME, 'write').write(record, 1 + record.length);
+    assert.equal(drain(follower).length, 1);
+    assert.deepEqual(drain(openFollower(folder, NAME, 'end')), []);
+    folder.place(NAME, concatBytes(HEAD, NODE));
+    assert.deepEqual(drain(follower), ['4107@13', '257@59']);
+  }
 });

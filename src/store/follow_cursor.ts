@@ -5,7 +5,10 @@
  * now, at the first record that is not COMPLETED or whose checksum does not hold yet, and is taken up there at the next
  * call. An ENDED record, another file under the name, or a file that has become shorter means that the writer has replaced
  * the file: it is opened anew and read from its start, and `generation` is one higher, so that the reader can start over.
+ * Versions 14, 15 and 16; before 15 records have no COMPLETED flag, and only whole ones with a right checksum count. Readers that
+ * need each record once, across replacements and damage, open a tail (tail.ts) instead.
  */
+import { OperationalError } from '../base/errors.ts';
 import {
   GOSSIP_STORE_ENDED,
   RECORD_HEADER_BYTES,
@@ -14,9 +17,10 @@ import {
   storeOffset,
 } from '../wire/store_record.ts';
 import { CURSOR_BUFFER_BYTES, type StoreCursor } from './cursor.ts';
-import { FIRST_RECORD_POSITION, requireVersion } from './format.ts';
-import { readVersion, scanStore } from './scan.ts';
+import { FIRST_RECORD_POSITION } from './format.ts';
+import { readVersion } from './scan.ts';
 import type { StoreFile, StoreFolder } from './store_file.ts';
+import { type StoreFormat, storeFormat } from './versions.ts';
 import { RecordWalker, type WalkEnd } from './walker.ts';
 
 export interface StoreFollower extends StoreCursor {
@@ -37,15 +41,37 @@ export const openFollower = (
   from: StoreOffset | 'start' | 'end' = 'start',
 ): StoreFollower => new Follower(folder, name, from);
 
-const openVersion16 = (folder: StoreFolder, name: string): StoreFile => {
+const OLDEST_FOLLOWED_VERSION = 14;
+
+interface Opened {
+  readonly file: StoreFile;
+  readonly format: StoreFormat;
+}
+
+const openFormat = (folder: StoreFolder, name: string): Opened => {
   const file = folder.open(name, 'read');
   try {
-    requireVersion(readVersion(file) ?? 0, `${folder.path}/${name}`);
+    const version = readVersion(file) ?? 0;
+    const format = storeFormat(version);
+    if (format !== undefined && version >= OLDEST_FOLLOWED_VERSION) return { file, format };
+    throw new OperationalError(
+      'store_version_unsupported',
+      'stop',
+      `${folder.path}/${name} has version ${version}; versions 14 to 16 can be followed.`,
+      'Follow it with "gossipd tail", or write it in a current version with "gossipd convert".',
+    );
   } catch (error) {
     file.close();
     throw error;
   }
-  return file;
+};
+
+/** Header position behind the last record that can be read now. */
+const endOf = (walker: RecordWalker, limit: number): number => {
+  for (;;) {
+    const step = walker.step(limit);
+    if (step !== 'live' && step !== 'deleted' && step !== 'malformed') return walker.position;
+  }
 };
 
 class Follower implements StoreFollower {
@@ -63,15 +89,12 @@ class Follower implements StoreFollower {
   constructor(folder: StoreFolder, name: string, from: StoreOffset | 'start' | 'end') {
     this.#folder = folder;
     this.#name = name;
-    this.#file = openVersion16(folder, name);
-    const start =
-      from === 'start'
-        ? FIRST_RECORD_POSITION
-        : from === 'end'
-          ? scanStore(this.#file, () => {}).end
-          : from - RECORD_HEADER_BYTES;
-    this.#walker = new RecordWalker(this.#file, start, this.#buffer);
-    this.#size = this.#file.size();
+    const { file, format } = openFormat(folder, name);
+    this.#file = file;
+    this.#size = file.size();
+    const start = typeof from === 'number' ? from - RECORD_HEADER_BYTES : FIRST_RECORD_POSITION;
+    this.#walker = this.#walkerOn(file, format, start);
+    if (from === 'end') this.#walker.seek(endOf(this.#walker, this.#size));
   }
 
   get position(): StoreOffset {
@@ -103,6 +126,10 @@ class Follower implements StoreFollower {
     }
   };
 
+  #walkerOn(file: StoreFile, format: StoreFormat, start: number): RecordWalker {
+    return new RecordWalker(file, start, this.#buffer, false, format.hasCompleted);
+  }
+
   /** True if there may be more to read now. What was read ahead is forgotten either way: it may have changed. */
   #hasGrown(): boolean {
     const size = this.#file.size();
@@ -123,10 +150,10 @@ class Follower implements StoreFollower {
   /** Starts over if the name leads to another file, or if the file has become shorter than what was read of it. */
   #reopen(): boolean {
     if (!this.#isReplaced() && this.#file.size() >= this.#walker.position) return false;
-    const file = openVersion16(this.#folder, this.#name);
+    const { file, format } = openFormat(this.#folder, this.#name);
     this.#file.close();
     this.#file = file;
-    this.#walker = new RecordWalker(file, FIRST_RECORD_POSITION, this.#buffer);
+    this.#walker = this.#walkerOn(file, format, FIRST_RECORD_POSITION);
     this.#size = file.size();
     this.generation++;
     return true;

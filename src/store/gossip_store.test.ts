@@ -13,7 +13,7 @@ import {
 import { mintAccepted } from './accepted.ts';
 import { MAX_MARKS } from './deferred_marks.ts';
 import { EMPTY_STORE_BYTES } from './format.ts';
-import { type GossipStore, NOT_STORED } from './gossip_store.ts';
+import type { GossipStore } from './gossip_store.ts';
 import { MemoryFolder } from './memory_folder.test.support.ts';
 import { HOLD_BACK_PENDING_BYTES, MAX_PENDING_BYTES } from './pending_batches.ts';
 import { scanStore } from './scan.ts';
@@ -29,6 +29,7 @@ import {
   ignore,
   updateOf,
 } from './store_samples.test.support.ts';
+import { NOT_STORED } from './writer.ts';
 
 const inFile = (folder: MemoryFolder): string[] => {
   const seen: string[] = [];

@@ -1,15 +1,15 @@
 /**
  * GossipStore: the one writer of a gossip_store file, and the place where its readers get their cursors.
  *
- * ingest/ hands in what it accepted; each record gets its offset at once, waits in memory until the end of the turn (or
- * 1 MiB), and is then published: written with its batch and made visible by a single byte. fdatasync follows within
- * syncIntervalMs, for all batches since the last one together. Flags of replaced records are set after that sync, so that
- * no crash can take both the old and the new one (docs/crash_safety.md tells the rest).
- * Invariants: the file is readable by CLN at every instant; publishedBytes and durableBytes only grow; nothing durable is
- * ever lost. A disk that refuses makes the store `degraded`: memory goes on within MAX_PENDING_BYTES and MAX_MARKS, writing
- * is tried again from 1 s up to every 60 s, and nothing here throws or ends the process.
+ * ingest/ hands in what it accepted (writer.ts brings it to the disk), queries read messages by offset, followers read by
+ * cursor, and upkeep.ts looks after the file. docs/crash_safety.md tells what a crash can leave.
+ * Invariants: the file is readable by CLN at every instant; within one file publishedBytes and durableBytes only grow; nothing
+ * durable is ever lost. A disk that refuses makes the store `degraded`: memory goes on within MAX_PENDING_BYTES and MAX_MARKS,
+ * writing is tried again from 1 s up to every 60 s, and nothing here throws or ends the process.
+ * The file may get a successor (succession.ts): to leave damage or dead records behind. All offsets change in that instant;
+ * cursors, pending records and marks are moved, and who keeps offsets is told through onRelocate.
  */
-import { assert, OperationalError } from '../base/errors.ts';
+import { OperationalError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/meter.ts';
 import type { Rng } from '../base/rng.ts';
@@ -19,33 +19,24 @@ import {
   RECORD_HEADER_BYTES,
   type StoreOffset,
   type StoreRecord,
-  storeOffset,
 } from '../wire/store_record.ts';
 import type { Accepted } from './accepted.ts';
-import { CURSOR_BUFFER_BYTES, type CursorSource, openCursor, type StoreCursor } from './cursor.ts';
-import { DeferredMarks, MAX_MARKS } from './deferred_marks.ts';
-import { DiskHealth } from './disk_health.ts';
-import { enqueue } from './enqueue.ts';
 import {
-  EMPTY_STORE_BYTES,
-  FIRST_RECORD_POSITION,
-  headerFlags,
-  headerLength,
-  STORE_NAME,
-  UUID_BYTES,
-} from './format.ts';
+  CURSOR_BUFFER_BYTES,
+  type CursorPlace,
+  type CursorSource,
+  openCursor,
+  type StoreCursor,
+} from './cursor.ts';
+import { FIRST_RECORD_POSITION, headerFlags, headerLength, STORE_NAME } from './format.ts';
+import { type Losses, StoreIndexer } from './indexing.ts';
 import { type LoadReport, type OpenedStore, openStoreFile } from './opening.ts';
-import {
-  BATCH_BYTES,
-  HOLD_BACK_PENDING_BYTES,
-  MAX_APPEND_BYTES,
-  MAX_PENDING_BYTES,
-  PendingBatches,
-} from './pending_batches.ts';
-import { publishBatch, recommitRange } from './publish.ts';
 import { readMessageAt } from './read_message.ts';
-import { type Rebuilt, rebuildStore } from './rebuild.ts';
-import type { StoreFile, StoreFolder, StoreLock } from './store_file.ts';
+import type { StoreFolder, StoreLock } from './store_file.ts';
+import type { Successor } from './succession.ts';
+import { Upkeep } from './upkeep.ts';
+import type { WritableVersion } from './versions.ts';
+import { StoreWriter } from './writer.ts';
 
 export interface GossipStoreOptions {
   readonly folder: StoreFolder;
@@ -59,16 +50,28 @@ export interface GossipStoreOptions {
   readonly syncIntervalMs?: number;
   /** False leaves the writer's lock alone; for tests. */
   readonly lock?: boolean;
+  /** Version of the file to write; 16 unless given. 14 and 15 are for use beside a CLN that reads these. */
+  readonly version?: WritableVersion;
+  /**
+   * Called in the turn in which the file gets a successor, before anything else sees it. `translate` gives 0 for a record that is
+   * not in it. Returns the new offsets of records that mean nothing any more: they are flagged DELETED.
+   */
+  readonly onRelocate?: (translate: Translate) => readonly StoreOffset[];
+  /** Records were found lost in the running store that no relocation tells of: see StoreIndexer. */
+  readonly onLost?: (losses: Losses) => void;
+  /**
+   * Called by open when the file is exactly what a clean stop left, before anything of it is read. True: the caller has all that is
+   * in it, as `sealToken` named it then; nothing is visited, and the running store verifies the file in the background.
+   */
+  readonly restore?: (token: string) => boolean;
+  /** How often the store looks after itself, in milliseconds: 1000 unless given; 0 is never, and keeps no index. */
+  readonly upkeepMs?: number;
 }
 
-/** What append returns when it took nothing: no message lies at offset 0. */
-export const NOT_STORED: StoreOffset = storeOffset(0);
+export type Translate = (offset: StoreOffset) => StoreOffset;
 
 const SYNC_INTERVAL_MS = 1000;
-/** Marks applied in one turn: some 15 ms. */
-const MARKS_PER_TURN = 8192;
-/** A sync is started early when so many marks wait for it. */
-const SYNC_AT_MARKS = 16_384;
+const UPKEEP_MS = 1000;
 const SPARE_CURSOR_BUFFERS = 8;
 /** Every cursor meets the same bad record: the meter counts all, the log names some. */
 const BAD_RECORDS_LOGGED = 16;
@@ -79,73 +82,82 @@ export class GossipStore {
   readonly path: string;
   readonly loadReport: LoadReport;
 
-  readonly #folder: StoreFolder;
-  readonly #clock: Clock;
-  readonly #rng: Rng;
+  readonly #options: GossipStoreOptions;
   readonly #log: Log;
   readonly #meter: Meter;
-  readonly #syncIntervalMs: number;
   readonly #lock: StoreLock | undefined;
-  readonly #pending: PendingBatches;
-  readonly #marks = new DeferredMarks();
+  readonly #writer: StoreWriter;
+  readonly #upkeep: Upkeep;
+  readonly #indexer: StoreIndexer;
+  readonly #keepsIndex: boolean;
   readonly #source: CursorSource;
+  readonly #cursors = new Set<CursorPlace>();
   readonly #spareBuffers: Uint8Array[] = [];
-  readonly #health: DiskHealth;
-
-  #file: StoreFile;
-  #uuid: Uint8Array;
-  #publishedBytes: number;
-  #durableBytes = 0;
-  #epoch = 0;
-  #isOpen = true;
-  /** Writing batches failed: the end of a turn does not try again, the retry timer does. */
-  #writeFails = false;
-  /** A sync failed: the system may have thrown away what it could not write, and claims nothing about it. */
-  #syncFailed = false;
-  /** The file ends in something that no reader gets past: it is replaced before anything is published. */
-  #mustRebuild: boolean;
-  /** What remains to make the file's name durable. */
-  #unfinished: Pick<Rebuilt, 'finish'> | undefined;
-  #cancelFlush: (() => void) | undefined;
-  #cancelSync: (() => void) | undefined;
-  #draining: Promise<void> | undefined;
-  #drainNext: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #badRecords = 0;
+  #generation = 0;
+  #quarantined: string | undefined;
+  #sealToken: string | undefined;
 
   private constructor(options: GossipStoreOptions, opened: OpenedStore, lock: StoreLock | undefined) {
+    const { folder, clock, rng, log, meter } = options;
     this.name = options.name ?? STORE_NAME;
-    this.#folder = options.folder;
-    this.path = `${options.folder.path}/${this.name}`;
-    this.#clock = options.clock;
-    this.#rng = options.rng;
-    this.#log = options.log;
-    this.#meter = options.meter;
-    this.#syncIntervalMs = options.syncIntervalMs ?? SYNC_INTERVAL_MS;
+    this.path = `${folder.path}/${this.name}`;
+    this.#options = options;
+    this.#log = log;
+    this.#meter = meter;
     this.#lock = lock;
     this.loadReport = opened.report;
-    this.#file = opened.file;
-    this.#uuid = opened.uuid;
-    this.#publishedBytes = opened.end;
-    this.#pending = new PendingBatches(opened.end);
-    this.#mustRebuild = opened.mustRebuild;
-    // A process before us may have been killed between renaming the file and making that durable.
-    this.#unfinished = { finish: () => options.folder.sync() };
-    this.#health = new DiskHealth(options.clock, options.log, options.meter, () => void this.#drain());
+    this.#writer = new StoreWriter(
+      {
+        ...{ folder, clock, rng, log, meter },
+        name: this.name,
+        version: options.version ?? 16,
+        syncIntervalMs: options.syncIntervalMs ?? SYNC_INTERVAL_MS,
+        onSwitch: (successor) => this.#onSwitch(successor),
+        marked: {
+          onFlags: (position, flags) => this.#indexer.onFlags(position, flags),
+          onTimestamp: (position, crc, timestamp) => this.#indexer.onTimestamp(position, crc, timestamp),
+        },
+        beforeClose: async () => {
+          if (this.#keepsIndex) this.#sealToken = await this.#indexer.seal();
+        },
+        oldestCursor: () => {
+          let oldest = Number.POSITIVE_INFINITY;
+          for (const place of this.#cursors) oldest = Math.min(oldest, place.position());
+          return oldest;
+        },
+      },
+      opened,
+    );
     this.#source = this.#cursorSource();
-    for (const mark of opened.marks) {
-      // What justifies a mark of the load is somewhere in the file: all of it must be durable first.
-      if (mark.flags === 0) this.#marks.addTimestamp(mark.offset, mark.timestamp, opened.end, true);
-      else this.#marks.addFlags(mark.offset, mark.flags, opened.end);
-    }
+    this.#indexer = new StoreIndexer({
+      ...{ folder, log, meter },
+      name: this.name,
+      store: this.#writer,
+      fromSnapshot: opened.report.fromSnapshot,
+      onLost: (losses, position) => {
+        // Who has restored a snapshot still counts on these records: the successor tells what is not there.
+        if (opened.report.fromSnapshot) this.#upkeep.damaged(position);
+        else options.onLost?.(losses);
+      },
+    });
+    this.#keepsIndex = (options.upkeepMs ?? UPKEEP_MS) > 0;
+    this.#upkeep = new Upkeep({
+      ...{ folder, clock, rng, log, meter },
+      name: this.name,
+      writer: this.#writer,
+      indexer: this.#indexer,
+    });
   }
 
   /**
-   * Takes the lock, creates or loads the file, hands every live record to `visit` in file order, and repairs what a crash left.
-   * Resolves once what was loaded is durable, or the store is degraded.
+   * Takes the lock, creates or loads the file, hands every live record to `visit` in file order, and repairs what a crash or a
+   * bad disk left. Resolves once what was loaded is durable, or the store is degraded. A file that has to be written anew
+   * (damage, another version) gets its successor before this resolves, if the disk allows: `onRelocate` is called then.
    *
-   * Throws OperationalError: `store_locked`; `store_version_unsupported` for any version but 16, with nothing touched; or a
-   * disk that refuses to be read, or refuses the first 47 bytes of a new store.
+   * Throws OperationalError: `store_locked`; `store_version_unsupported` for what is no gossip_store or of a later major
+   * version, with nothing touched; or a disk that refuses to be read, or refuses the first bytes of a new store.
    */
   static async open(options: GossipStoreOptions, visit: (record: StoreRecord) => void): Promise<GossipStore> {
     const name = options.name ?? STORE_NAME;
@@ -153,10 +165,15 @@ export class GossipStore {
     const lock = options.lock === false ? undefined : options.folder.lock(`${name}.lock`, log);
     try {
       const { folder, clock, rng } = options;
-      const opened = await openStoreFile({ folder, name, clock, rng, log }, visit);
+      const opened = await openStoreFile(
+        { folder, name, version: options.version ?? 16, clock, rng, log, restore: options.restore },
+        visit,
+      );
       const store = new GossipStore({ ...options, log }, opened, lock);
-      await store.#drain();
+      await store.#writer.drain();
       store.#reportLoad();
+      const upkeepMs = options.upkeepMs ?? UPKEEP_MS;
+      if (upkeepMs > 0) store.#upkeep.start(upkeepMs);
       return store;
     } catch (error) {
       lock?.release();
@@ -164,38 +181,66 @@ export class GossipStore {
     }
   }
 
-  /** 32 bytes that name this file, not to be written to; a rebuild gives new ones. */
+  /** 32 bytes that name this file, not to be written to; a successor has its own. Zeros below version 16. */
   get uuid(): Uint8Array {
-    return this.#uuid;
+    return this.#writer.uuid;
+  }
+
+  /** Version of the file as it is. */
+  get version(): number {
+    return this.#writer.format.version;
   }
 
   /** File length that readers may see. */
   get publishedBytes(): number {
-    return this.#publishedBytes;
+    return this.#writer.publishedBytes;
   }
 
   /** File length that survives a power cut. */
   get durableBytes(): number {
-    return this.#durableBytes;
+    return this.#writer.durableBytes;
   }
 
   /** Bytes that are in memory only. */
   get pendingBytes(): number {
-    return this.#pending.bytes;
+    return this.#writer.pending.bytes;
+  }
+
+  /** Of the published bytes, those of deleted records: a rewrite would win them back. */
+  get deadBytes(): number {
+    return this.#writer.deadBytes;
+  }
+
+  /** Successors that the file has had since it was opened. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Name of the newest index of damaged bytes that were set aside, in the store's folder. */
+  get quarantined(): string | undefined {
+    return this.#quarantined;
+  }
+
+  /**
+   * After close(): names exactly what is in the file, for as long as nobody writes to it (sidecar_seal.ts). Undefined when the
+   * stop was not clean, or anything in the file was found to be damaged.
+   */
+  get sealToken(): string | undefined {
+    return this.#sealToken;
   }
 
   get state(): 'ok' | 'degraded' {
-    return this.#health.reason === undefined ? 'ok' : 'degraded';
+    return this.#writer.trouble === undefined ? 'ok' : 'degraded';
   }
 
   /** Why the store is degraded, for people. */
   get stateReason(): string | undefined {
-    return this.#health.reason;
+    return this.#writer.trouble;
   }
 
-  /** False when ingest should hold back: the disk refuses, or is slower than what comes in. */
+  /** False when ingest should hold back: the disk refuses, is full, or is slower than what comes in. */
   get writable(): boolean {
-    return this.#isOpen && this.#pending.bytes < HOLD_BACK_PENDING_BYTES && this.#marks.size < MAX_MARKS / 2;
+    return this.#writer.writable;
   }
 
   /**
@@ -205,54 +250,49 @@ export class GossipStore {
    * long before.
    */
   append(accepted: Accepted, apply: (record: StoreRecord) => void): StoreOffset {
-    assert(this.#isOpen, 'append to a closed store');
-    if (this.#pending.bytes > MAX_PENDING_BYTES - MAX_APPEND_BYTES || this.#marks.size >= MAX_MARKS) {
-      this.#meter.count('gossipd_store_refused_total', accepted.kind);
-      return NOT_STORED;
-    }
-    const offset = enqueue(this.#pending, this.#marks, accepted, apply);
-    if (this.#pending.bytes >= BATCH_BYTES) this.#flushUnlessFailing();
-    else this.#flushAtEndOfTurn();
-    if (this.#marks.size >= SYNC_AT_MARKS && !this.#syncFailed) this.#syncSoon(0);
-    return offset;
+    return this.#writer.append(accepted, apply);
   }
 
   /** Publishes everything that is pending, if the disk takes it. Happens by itself at the end of the turn. */
   flush(): void {
-    this.#cancelFlush?.();
-    this.#cancelFlush = undefined;
-    if (this.#isOpen) this.#publishAll();
+    this.#writer.flush();
   }
 
   /**
    * Publishes and makes durable. Resolves also when the disk refuses: durableBytes and state tell what was achieved.
    */
   async sync(): Promise<void> {
-    this.flush();
-    await this.#drain();
+    this.#writer.flush();
+    await this.#writer.drain();
+  }
+
+  /** Writes the file anew without its deleted records, in the background; upkeep does so by itself when it is worth it. */
+  compact(): void {
+    this.#upkeep.compact();
   }
 
   /** @param from where to start: a StoreOffset is a record's message offset, or the position of an earlier cursor */
   cursor(from: StoreOffset | 'start' | 'end' = 'start'): StoreCursor {
     if (from === 'start') return openCursor(this.#source, FIRST_RECORD_POSITION);
-    if (from === 'end') return openCursor(this.#source, this.#publishedBytes);
+    if (from === 'end') return openCursor(this.#source, this.publishedBytes);
     return openCursor(this.#source, from - RECORD_HEADER_BYTES);
   }
 
   /** A fresh copy of the live message at `offset`, published or not; undefined if it is deleted, damaged or not there. */
   readMessage(offset: StoreOffset): Uint8Array | undefined {
-    if (!this.#isOpen || (this.#marks.flagsOf(offset) & FLAG_DELETED) !== 0) return undefined;
-    const batch = this.#pending.holding(offset);
+    const writer = this.#writer;
+    if (!writer.isOpen || (writer.pendingFlags(offset) & FLAG_DELETED) !== 0) return undefined;
+    const batch = writer.pending.holding(offset);
     if (batch !== undefined) {
       const at = offset - batch.start;
       const header = at - RECORD_HEADER_BYTES;
       if ((headerFlags(batch.bytes, header) & FLAG_DELETED) !== 0) return undefined;
       return batch.bytes.slice(at, at + headerLength(batch.bytes, header));
     }
-    const isInside = offset >= FIRST_RECORD_POSITION + RECORD_HEADER_BYTES && offset < this.#publishedBytes;
+    const isInside = offset >= FIRST_RECORD_POSITION + RECORD_HEADER_BYTES && offset < writer.publishedBytes;
     if (!isInside) return undefined;
     try {
-      const message = readMessageAt(this.#file, offset);
+      const message = readMessageAt(writer.file, offset, writer.format.hasCompleted);
       if (message !== 'bad_checksum') return message;
       this.#onBadRecord(offset, message);
     } catch (error) {
@@ -268,167 +308,68 @@ export class GossipStore {
   }
 
   async #close(): Promise<void> {
-    this.flush();
-    await this.#drain();
-    while (this.#health.reason === undefined && this.#hasUnwritten()) await this.#drain();
-    this.#isOpen = false;
-    this.#cancelFlush?.();
-    this.#cancelSync?.();
-    this.#health.stop();
-    if (this.#health.reason === undefined) {
-      // Flags alone: nothing depends on them, but a clean stop leaves a clean file.
-      await this.#file.dataSync().catch((error: unknown) => {
-        this.#log.unusual('the last sync of the store failed', { reason: String(error) });
-      });
-    } else {
-      this.#log.unusual('closing while the disk refuses: what is lost is fetched again from peers', {
-        bytes_lost: this.#pending.bytes,
-        reason: this.#health.reason,
-      });
-    }
-    this.#file.close();
+    this.#upkeep.stop();
+    await this.#writer.close();
     this.#lock?.release();
   }
 
-  #hasUnwritten(): boolean {
-    return this.#pending.bytes > 0 || this.#marks.size > 0 || this.#publishedBytes > this.#durableBytes;
-  }
-
   #reportLoad(): void {
-    const { records, deleted, bytes, milliseconds, dropped } = this.loadReport;
+    const {
+      records,
+      deleted,
+      bytes,
+      milliseconds,
+      dropped,
+      gapCount,
+      gapBytes,
+      restored,
+      rewritten,
+      version,
+    } = this.loadReport;
+    if (this.loadReport.fromSnapshot) {
+      this.#log.info('store opened as the last stop left it; it is verified in the background', {
+        bytes,
+        milliseconds: Math.round(milliseconds),
+      });
+      return;
+    }
     this.#log.info('store loaded', { records, deleted, bytes, milliseconds: Math.round(milliseconds) });
+    if (gapCount > 0 || restored > 0) {
+      const places = gapCount + restored;
+      this.#log.unusual(
+        `the store was damaged in ${places} place${places === 1 ? '' : 's'}: ${records} records are sound, ${gapBytes} bytes were set ` +
+          'aside. No funds are in this file; what is missing is fetched again from peers',
+        { restored, quarantine: this.#quarantined },
+      );
+    } else if (rewritten === 'first_byte') {
+      this.#log.unusual(
+        `the first byte of the store, its version, was damaged: the records show version ${version}, all ${records} were kept, ` +
+          'and the store is written anew. No funds are in this file',
+      );
+    } else if (rewritten !== undefined) {
+      this.#log.info('the store was written anew', { because: rewritten, from_version: version });
+    }
     for (const [reason, count] of Object.entries(dropped)) {
       this.#meter.count('gossipd_store_dropped_records_total', reason, count);
       this.#log.info('records of the store were flagged deleted', { reason, count });
     }
-    this.#gauges();
   }
 
-  #gauges(): void {
-    this.#meter.gauge('gossipd_store_published_bytes', this.#publishedBytes);
-    this.#meter.gauge('gossipd_store_durable_bytes', this.#durableBytes);
-    this.#meter.gauge('gossipd_store_pending_bytes', this.#pending.bytes);
-  }
-
-  #flushAtEndOfTurn(): void {
-    this.#cancelFlush ??= this.#clock.after(0, () => {
-      this.#cancelFlush = undefined;
-      this.#flushUnlessFailing();
-    });
-  }
-
-  #flushUnlessFailing(): void {
-    if (this.#isOpen && !this.#writeFails && !this.#mustRebuild) this.#publishAll();
-  }
-
-  #syncSoon(delayMs: number): void {
-    if (this.#cancelSync !== undefined && delayMs > 0) return;
-    this.#cancelSync?.();
-    this.#cancelSync = this.#clock.after(delayMs, () => {
-      this.#cancelSync = undefined;
-      void this.#drain();
-    });
-  }
-
-  /** True if nothing is pending any more. */
-  #publishAll(): boolean {
-    if (this.#mustRebuild) return false;
-    for (let batch = this.#pending.first; batch !== undefined; batch = this.#pending.first) {
-      try {
-        publishBatch(this.#file, batch);
-      } catch (error) {
-        this.#writeFails = true;
-        this.#health.failed(error);
-        return false;
-      }
-      this.#publishedBytes = batch.start + batch.length;
-      this.#pending.shift();
-      this.#meter.count('gossipd_store_batches_total');
-    }
-    this.#writeFails = false;
-    if (this.#publishedBytes > this.#durableBytes && !this.#syncFailed) this.#syncSoon(this.#syncIntervalMs);
-    return true;
-  }
-
-  /** One drain at a time; a call during one waits for it and then gets one of its own, shared with other such calls. */
-  #drain(): Promise<void> {
-    if (this.#draining === undefined) {
-      this.#draining = this.#drainOnce().finally(() => {
-        this.#draining = undefined;
-      });
-      return this.#draining;
-    }
-    this.#drainNext ??= this.#draining.then(() => {
-      this.#drainNext = undefined;
-      return this.#drain();
-    });
-    return this.#drainNext;
-  }
-
-  /** Everything that stands between memory and the disk, in order. Never rejects: what fails is tried again later. */
-  async #drainOnce(): Promise<void> {
-    if (!this.#isOpen) return;
-    try {
-      if (this.#mustRebuild) await this.#rebuild();
-      if (!this.#publishAll()) return;
-      if (this.#unfinished !== undefined) {
-        await this.#unfinished.finish();
-        this.#unfinished = undefined;
-      }
-      await this.#syncPublished();
-      this.#applyMarks();
-      // A batch may have failed while the sync was under way.
-      if (!this.#writeFails) this.#health.recovered();
-    } catch (error) {
-      this.#health.failed(error);
-    }
-    this.#gauges();
-  }
-
-  #applyMarks(): void {
-    const marks = this.#marks;
-    if (marks.apply(this.#file, this.#durableBytes, MARKS_PER_TURN)) this.#epoch++;
-    if (marks.misplaced > 0) {
-      this.#log.broken('flags were to be set where no record is', { count: marks.misplaced });
-      marks.misplaced = 0;
-    }
-    // Those that wait for a sync go with the next one; the others are only too many for one turn.
-    if (marks.size > 0) this.#syncSoon(this.#publishedBytes > this.#durableBytes ? this.#syncIntervalMs : 0);
-  }
-
-  async #syncPublished(): Promise<void> {
-    const target = this.#publishedBytes;
-    if (target === this.#durableBytes) return;
-    if (this.#syncFailed) recommitRange(this.#file, this.#durableBytes, target);
-    try {
-      await this.#file.dataSync();
-    } catch (error) {
-      this.#syncFailed = true;
-      this.#meter.count('gossipd_store_sync_failures_total');
-      throw error;
-    }
-    this.#syncFailed = false;
-    this.#durableBytes = target;
-    this.#meter.count('gossipd_store_syncs_total');
-    this.#cancelSync?.();
-    this.#cancelSync = undefined;
-    if (this.#publishedBytes > target) this.#syncSoon(this.#syncIntervalMs);
-  }
-
-  /** Puts the good part of the file into a new one under the same name. Offsets stay: only the uuid's 32 bytes differ. */
-  async #rebuild(): Promise<void> {
-    const uuid = this.#rng.bytes(UUID_BYTES);
-    const old = { file: this.#file, start: EMPTY_STORE_BYTES, end: this.#publishedBytes };
-    const rebuilt = await rebuildStore(this.#folder, this.name, old, uuid);
-    this.#file = rebuilt.file;
-    this.#uuid = uuid;
-    this.#epoch++;
-    this.#mustRebuild = false;
-    this.#unfinished = rebuilt;
+  #onSwitch(successor: Successor): readonly StoreOffset[] {
+    const { map, gaps, quarantined } = successor;
+    this.#generation++;
+    if (quarantined !== undefined) this.#quarantined = quarantined;
+    for (const place of this.#cursors) place.move((position) => map.translatePosition(position));
+    this.#upkeep.onSwitch();
+    this.#indexer.onSwitch();
+    this.#meter.count('gossipd_store_rewrites_total');
+    if (gaps.length > 0) this.#meter.count('gossipd_store_damaged_ranges_total', undefined, gaps.length);
+    return this.#options.onRelocate?.((offset) => map.translate(offset)) ?? [];
   }
 
   #onBadRecord(offset: StoreOffset, reason: string): void {
     this.#meter.count('gossipd_store_bad_records_total', reason);
+    this.#upkeep.damaged(offset - RECORD_HEADER_BYTES);
     if (this.#badRecords++ >= BAD_RECORDS_LOGGED) return;
     this.#log.unusual('a record of the store cannot be read any more: the disk may be failing', {
       offset,
@@ -437,26 +378,31 @@ export class GossipStore {
   }
 
   #cursorSource(): CursorSource {
-    const store = this;
+    const writer = this.#writer;
     return {
       get file() {
-        return store.#file;
+        return writer.file;
+      },
+      get format() {
+        return writer.format;
       },
       get publishedBytes() {
-        return store.#publishedBytes;
+        return writer.publishedBytes;
       },
       get epoch() {
-        return store.#epoch;
+        return writer.epoch;
       },
       get isOpen() {
-        return store.#isOpen;
+        return writer.isOpen;
       },
-      pendingFlags: (offset) => store.#marks.flagsOf(offset),
-      takeBuffer: () => store.#spareBuffers.pop() ?? new Uint8Array(CURSOR_BUFFER_BYTES),
+      pendingFlags: (offset) => writer.pendingFlags(offset),
+      takeBuffer: () => this.#spareBuffers.pop() ?? new Uint8Array(CURSOR_BUFFER_BYTES),
       giveBuffer: (buffer) => {
-        if (store.#spareBuffers.length < SPARE_CURSOR_BUFFERS) store.#spareBuffers.push(buffer);
+        if (this.#spareBuffers.length < SPARE_CURSOR_BUFFERS) this.#spareBuffers.push(buffer);
       },
-      onBadRecord: (offset, reason) => store.#onBadRecord(offset, reason),
+      onBadRecord: (offset, reason) => this.#onBadRecord(offset, reason),
+      opened: (place) => this.#cursors.add(place),
+      closed: (place) => this.#cursors.delete(place),
     };
   }
 }

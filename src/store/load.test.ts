@@ -65,7 +65,7 @@ test('a good store is visited whole and left byte for byte as it was', async () 
   const { visited, bytes, report } = await load(...records.slice(0, 5));
   assert.deepEqual(visited, ['256@59', '4101@503', '258@525', '258@675', '257@825']);
   assert.deepEqual(bytes, concatBytes(HEAD, ...records.slice(0, 5)));
-  assert.deepEqual([report.records, report.dropped, report.tail], [6, {}, undefined]);
+  assert.deepEqual([report.records, report.dropped, report.rewritten], [6, {}, undefined]);
 });
 
 test('duplicate_announcement: the second live one of a channel goes, with its amount', async () => {
@@ -171,7 +171,7 @@ test('a chan_dying sets the flags that a crash kept from the channel', async () 
 test('a batch that was written whole but not completed is completed', async () => {
   const { visited, report, bytes } = await load(NA(1, 5), flagged(CA(1), 0), AM, CU(1, 0, 6));
   assert.deepEqual(visited.map(plain), ['257', '256', '4101', '258']);
-  assert.deepEqual([report.completedBatch, report.tail], [true, undefined]);
+  assert.deepEqual([report.completedBatch, report.rewritten], [true, undefined]);
   assert.deepEqual(bytes, concatBytes(HEAD, NA(1, 5), CA(1), AM, CU(1, 0, 6)));
 });
 
@@ -181,23 +181,24 @@ test('an amount that was written whole but not completed joins its announcement'
   assert.equal(report.completedBatch, true);
 });
 
-test('a batch is not completed if anything about it is wrong', async () => {
+test('a batch of which something is wrong is not completed in place: what is sound of it moves to a new file', async () => {
   const rotten = AM.slice();
   rotten[21] = 1;
-  const cases: [string, Uint8Array[]][] = [
-    ['a bad checksum', [flagged(CA(1), 0), rotten]],
-    ['an announcement without amount', [flagged(CA(1), 0)]],
-    ['an amount without announcement', [flagged(AM, 0)]],
-    ['a second record without the flag', [flagged(NA(1, 5), 0), flagged(NA(2, 5), 0)]],
-    ['a torn end', [flagged(NA(1, 5), 0), NA(2, 5).subarray(0, 50)]],
-    ['an end marker', [flagged(NA(1, 5), 0), encodeRecord(0, encodeEnded(1n))]],
-    ['a malformed message', [flagged(NA(1, 5), 0), encodeRecord(0, Uint8Array.of(1, 1, 1))]],
+  const cases: [string, Uint8Array[], string[]][] = [
+    ['a bad checksum', [flagged(CA(1), 0), rotten], []],
+    ['an announcement without amount', [flagged(CA(1), 0)], []],
+    ['an amount without announcement', [flagged(AM, 0)], []],
+    ['a second record without the flag', [flagged(NA(1, 5), 0), flagged(NA(2, 5), 0)], ['257', '257']],
+    ['a torn end', [flagged(NA(1, 5), 0), NA(2, 5).subarray(0, 50)], ['257']],
+    ['an end marker', [flagged(NA(1, 5), 0), encodeRecord(0, encodeEnded(1n))], ['257']],
+    ['a malformed message', [flagged(NA(1, 5), 0), encodeRecord(0, Uint8Array.of(1, 1, 1))], ['257']],
   ];
-  for (const [what, records] of cases) {
-    const { visited, report, bytes } = await load(NA(9, 5), ...records);
-    assert.deepEqual(visited.map(plain), ['257'], what);
-    assert.equal(report.tail?.reason, 'incomplete_record', what);
-    assert.equal(bytes.length, HEAD.length + NA(9, 5).length, what);
+  for (const [what, records, kept] of cases) {
+    const { visited, left, report, bytes } = await load(NA(9, 5), ...records);
+    assert.deepEqual(visited.map(plain), ['257', ...kept], what);
+    assert.deepEqual(left.map(plain), ['257', ...kept], what);
+    assert.deepEqual([report.completedBatch, report.rewritten], [false, 'damage'], what);
+    assert.equal(bytes.length, HEAD.length + NA(9, 5).length * (1 + kept.length), what);
   }
 });
 
@@ -235,17 +236,33 @@ test('a header timestamp torn at any byte is completed from the first update', a
     record.set(after.subarray(4, 4 + torn), 4);
     const { visited, report, bytes } = await load(record, ...rest);
     assert.deepEqual(visited.map(plain), ['256', '4101', '257', '258']);
-    assert.equal(report.tail, undefined);
+    assert.equal(report.rewritten, undefined);
     assert.deepEqual(bytes.subarray(HEAD.length, HEAD.length + after.length), after);
   }
 });
 
-test('an announcement that is damaged in another way is not taken for one with a torn timestamp', async () => {
-  const rest = [AM, CU(1, 1, 1_700_000_007)];
-  for (const at of [4, 8, 12 + 5, 12 + 431]) {
+test('an announcement that is damaged in another way is lost, asked for again, and nothing else is', async () => {
+  const rest = [AM, CU(1, 1, 1_700_000_007), CA(2), AM, CU(2, 0, 5)];
+  for (const at of [4, 12 + 5, 12 + 431]) {
     const record = CA(1);
     record[at] = (record[at] as number) ^ 0x55;
-    const { report } = await load(record, ...rest);
-    assert.deepEqual([report.tail?.offset, report.tail?.reason], [HEAD.length, 'bad_checksum']);
+    const { visited, left, report } = await load(record, ...rest);
+    assert.deepEqual(
+      report.gaps.map(({ position, length, kind }) => [position, length, kind]),
+      [[HEAD.length, CA(1).length, 'bad_checksum']],
+    );
+    assert.deepEqual(visited.map(plain), ['256', '4101', '258']);
+    assert.deepEqual(left.map(plain), ['256', '4101', '258']);
+    assert.deepEqual(report.dropped, { update_without_announcement: 1 });
+    assert.deepEqual(report.lost.channels, [{ scidHi: HI, scidLo: LO, flags: 7 }]);
   }
+});
+
+test('an amount that is damaged costs its channel, which is asked for again', async () => {
+  const rotten = AM.slice();
+  rotten[21] = 1;
+  rotten[20] = 7;
+  const { visited, report } = await load(CA(1), rotten, CU(1, 0, 5), NA(2, 6));
+  assert.deepEqual(visited.map(plain), ['257']);
+  assert.deepEqual(report.lost.channels, [{ scidHi: HI, scidLo: LO, flags: 7 }]);
 });

@@ -37,7 +37,8 @@ const writePid = (fd: number): void => {
   writeSync(fd, `${process.pid}\n`, 0);
 };
 
-const isRunning = (pid: number): boolean => {
+/** Whether a process has this number. */
+export const isRunning = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
     return true;

@@ -176,6 +176,14 @@ export class MemoryFolder implements StoreFolder {
     this.#setName(to, inode);
   };
 
+  readonly link = (from: string, to: string): void => {
+    this.#operation();
+    const inode = this.#names.get(from);
+    if (inode === undefined) throw errorFor('store_missing', `linking ${from}`);
+    if (this.#names.has(to)) throw errorFor('disk_error', `linking to ${to}`);
+    this.#setName(to, inode);
+  };
+
   readonly remove = (name: string): void => {
     this.#operation();
     this.#names.delete(name);

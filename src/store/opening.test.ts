@@ -10,10 +10,11 @@ import { silentMeter } from '../base/meter.ts';
 import { seededRng } from '../base/rng.ts';
 import { ManualClock } from '../base/time.ts';
 import { FLAG_COMPLETED } from '../wire/store_record.ts';
+import { goodStore } from './damaged_stores.test.support.ts';
 import { EMPTY_STORE_BYTES, encodeEmptyStore, encodeRecord } from './format.ts';
 import { GossipStore } from './gossip_store.ts';
 import { MemoryFolder } from './memory_folder.test.support.ts';
-import { MAX_TAIL_FILES } from './rebuild.ts';
+import { MAX_QUARANTINES } from './quarantine.ts';
 import { scanStore } from './scan.ts';
 import { nodeStoreFolder } from './store_file.ts';
 import {
@@ -80,16 +81,64 @@ test('on a real disk: create, append, close, load again', async () => {
   }
 });
 
-test('store_version_unsupported touches nothing', async () => {
-  for (const version of [0, 9, 15, 17]) {
-    const folder = folderWith(Uint8Array.of(version), HEAD.subarray(1), NODE);
-    const before = folder.contents(NAME);
+test('store_version_unsupported: a later major version, or no store at all, is refused and not touched', async () => {
+  const text = new TextEncoder().encode('# a configuration file\nnetwork = "bitcoin"\n'.repeat(9));
+  for (const image of [
+    concatBytes(Uint8Array.of(0x30), HEAD.subarray(1), NODE),
+    text,
+    new Uint8Array(5000),
+  ]) {
+    const folder = folderWith(image);
     await assert.rejects(
       benchOn(folder).open(),
       (error) => error instanceof OperationalError && error.code === 'store_version_unsupported',
     );
-    assert.deepEqual(folder.contents(NAME), before);
+    assert.deepEqual(folder.contents(NAME), image);
     assert.deepEqual([folder.operations, folder.list()], [0, [NAME]]);
+  }
+});
+
+test('every version from 3 to 16, and a wrong version byte, are loaded and become version 16', async () => {
+  for (let version = 3; version <= 16; version++) {
+    const good = goodStore(version, 3);
+    for (const byte of [version, 0]) {
+      const image = good.bytes.slice();
+      image[0] = byte;
+      const folder = folderWith(image);
+      const seen: string[] = [];
+      const bench = benchOn(folder);
+      const store = await bench.open((record) => seen.push(describe(record).split('@')[0] as string));
+      const types = seen.filter((type) => type.startsWith('25'));
+      assert.equal(types.filter((type) => type === '256').length, 3, `version ${version}, byte ${byte}`);
+      assert.deepEqual([store.version, store.state], [16, 'ok'], `version ${version}, byte ${byte}`);
+      await store.close();
+      assert.equal(folder.contents(NAME)[0], 16);
+      const again: string[] = [];
+      const second = await benchOn(folder).open((record) =>
+        again.push(describe(record).split('@')[0] as string),
+      );
+      assert.equal(second.loadReport.rewritten, undefined, `version ${version}, byte ${byte}`);
+      assert.deepEqual(
+        again.filter((type) => type.startsWith('25')),
+        types,
+      );
+      await second.close();
+    }
+  }
+});
+
+test('the configured version is written: 14, 15 and 16, one from the other', async () => {
+  const good = goodStore(16, 3);
+  let folder = folderWith(good.bytes);
+  for (const version of [14, 15, 14, 16, 15, 16] as const) {
+    const store = await benchOn(folder, { version }).open();
+    const offset = store.append(acceptedNode(2, 2_000_000_000), ignore);
+    await store.sync();
+    assert.deepEqual(store.readMessage(offset), nodeOf(2, 2_000_000_000));
+    assert.equal(store.cursor('start').next() !== undefined, true);
+    await store.close();
+    assert.equal(folder.contents(NAME)[0], version);
+    folder = folder.crash();
   }
 });
 
@@ -97,7 +146,7 @@ test('a file of 0 bytes or of the version byte alone becomes a store', async () 
   for (const size of [0, 1]) {
     const folder = folderWith(HEAD.subarray(0, size));
     const store = await benchOn(folder).open();
-    assert.deepEqual([store.publishedBytes, store.loadReport.records], [EMPTY_STORE_BYTES, 1]);
+    assert.deepEqual([store.publishedBytes, store.state, store.version], [EMPTY_STORE_BYTES, 'ok', 16]);
     await store.close();
   }
 });
@@ -118,9 +167,10 @@ test('a torn tail is set aside, the file replaced under a new uuid, and readers 
   const { open, lines } = benchOn(folder);
   const store = await open();
   const end = HEAD.length + NODE.length;
-  const saved = `gossip_store.tail-20231114T221320Z-${end}`;
-  assert.deepEqual(store.loadReport.tail, { offset: end, length: 70, reason: 'torn_record', savedAs: saved });
-  assert.deepEqual(folder.contents(saved), OTHER.subarray(0, 70));
+  assert.equal(store.quarantined, 'gossip_store.quarantine-20231114T221320Z.json');
+  assert.deepEqual(folder.contents('gossip_store.quarantine-20231114T221320Z.bin'), OTHER.subarray(0, 70));
+  const [gap] = store.loadReport.gaps;
+  assert.deepEqual([gap?.position, gap?.length, gap?.kind], [end, 70, 'torn_tail']);
   assert.equal(folder.contents(NAME).length, end);
   assert.deepEqual(folder.contents(NAME).subarray(EMPTY_STORE_BYTES), NODE);
   assert.notDeepEqual(store.uuid, new Uint8Array(32).fill(3));
@@ -146,18 +196,18 @@ test('appends go on right behind a repaired tail', async () => {
   assert.deepEqual(records(folder), ['4107@13', '257@59', '257@213']);
 });
 
-test('at most four tails are kept, the oldest goes first', async () => {
+test('the newest quarantines are kept, the oldest goes first', async () => {
   let folder = folderWith(HEAD, NODE);
-  for (let round = 0; round < MAX_TAIL_FILES + 2; round++) {
+  for (let round = 0; round < MAX_QUARANTINES + 2; round++) {
     folder.place(NAME, concatBytes(HEAD, NODE, Uint8Array.of(0x20, 0, round)));
     const { open, clock } = benchOn(folder);
     clock.advance(round * 1000);
     await (await open()).close();
     folder = folder.crash();
   }
-  const tails = folder.list().filter((name) => name.includes('.tail-'));
-  assert.equal(tails.length, MAX_TAIL_FILES);
-  assert.deepEqual(tails.map((name) => folder.contents(name)[2]).sort(), [2, 3, 4, 5]);
+  const kept = folder.list().filter((name) => name.endsWith('.bin'));
+  assert.equal(kept.length, MAX_QUARANTINES);
+  assert.deepEqual(kept.map((name) => folder.contents(name)[2]).sort(), [2, 3, 4, 5]);
 });
 
 test('a full disk does not keep a damaged store from opening: it is repaired when there is room', async () => {
@@ -167,7 +217,7 @@ test('a full disk does not keep a damaged store from opening: it is repaired whe
   const seen: string[] = [];
   const store = await open((record) => seen.push(describe(record)));
   assert.deepEqual(seen, ['4107@13', '257@59']);
-  assert.deepEqual([store.state, store.loadReport.tail?.savedAs], ['degraded', '']);
+  assert.deepEqual([store.state, store.quarantined], ['degraded', undefined]);
   const offset = store.append(acceptedNode(2, 7), ignore);
   clock.advance(0);
   assert.deepEqual(store.readMessage(offset), nodeOf(2, 7));
@@ -181,12 +231,13 @@ test('a full disk does not keep a damaged store from opening: it is repaired whe
 
 test('a disk that refuses to be read keeps the store closed, untouched and unlocked', async () => {
   const folder = folderWith(HEAD, NODE);
-  folder.fail('read', 'disk_error', 1);
+  folder.fail('read', 'disk_error', 1_000_000);
   await assert.rejects(
     benchOn(folder).open(),
     (error) => error instanceof OperationalError && error.code === 'disk_error',
   );
   assert.equal(folder.operations, 0);
+  folder.heal();
   await (await benchOn(folder).open()).close();
 });
 

@@ -1,46 +1,32 @@
 /**
  * opening: from a folder to a store file that is loaded, and known to be sound up to some offset.
  *
- * GossipStore.open calls it under the lock. It creates what is missing, refuses other versions without touching them,
- * loads, and keeps a copy of an end that cannot be used. Replacing such a file by its good part is left to the store, which
- * tries again for as long as the disk refuses: the map is loaded either way, and nothing is published until then, because
- * no reader would get past the damage.
+ * GossipStore.open calls it under the lock. It creates what is missing, refuses what is no gossip_store or of a later major
+ * version without touching it, and loads the rest. Writing a damaged file, or one of another version, anew is left to the
+ * store, which tries again for as long as the disk refuses: the map is loaded either way, and nothing is published until
+ * then. Only versions before 7, whose records look different, are written anew before they are loaded.
  */
-import { readU16 } from '../base/bytes.ts';
 import { OperationalError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
 import type { Clock } from '../base/time.ts';
-import { STORE_UUID_BYTES } from '../wire/gossip_store_messages.ts';
-import {
-  FLAG_COMPLETED,
-  GOSSIP_STORE_UUID,
-  RECORD_HEADER_BYTES,
-  type StoreRecord,
-  storeOffset,
-} from '../wire/store_record.ts';
+import { FLAG_COMPLETED, type StoreRecord } from '../wire/store_record.ts';
 import {
   EMPTY_STORE_BYTES,
   FIRST_RECORD_POSITION,
   headerFlags,
-  headerLength,
-  requireVersion,
+  STORE_VERSION,
   UUID_BYTES,
 } from './format.ts';
+import { completeRecord, createStore, removeLeftovers } from './fresh_store.ts';
+import { type Losses, lossesIn } from './indexing.ts';
 import { type DropReason, type Loaded, type LoadMark, loadStore } from './load.ts';
-import { completeRecord, rebuildStore, removeLeftovers, saveTail } from './rebuild.ts';
-import { readVersion, scanStore } from './scan.ts';
+import { patientFile } from './patient_file.ts';
+import { Rewrite } from './rewrite.ts';
+import type { Gap } from './salvage_reader.ts';
+import { readSeal, type StoreSeal } from './sidecar_seal.ts';
 import type { StoreFile, StoreFolder } from './store_file.ts';
-import { MIN_WALK_BUFFER_BYTES, RecordWalker } from './walker.ts';
-
-export interface TailReport {
-  /** Header position from which the file could not be used. */
-  readonly offset: number;
-  readonly length: number;
-  readonly reason: string;
-  /** Name of the file in the same folder that keeps the bytes; empty if the disk refused it. */
-  readonly savedAs: string;
-}
+import { detectFormat, type StoreFormat, storeFormat, type WritableVersion } from './versions.ts';
 
 export interface LoadReport {
   /** Live records handed to the visitor, the uuid included. */
@@ -54,85 +40,147 @@ export interface LoadReport {
   readonly dropped: Readonly<Partial<Record<DropReason, number>>>;
   /** A batch was found whole but not completed, and was completed. */
   readonly completedBatch: boolean;
-  readonly tail?: TailReport;
+  /** Version that the file had; the first byte says otherwise when it was damaged. */
+  readonly version: number;
+  /** Damaged ranges; listed up to MAX_LISTED. */
+  readonly gaps: readonly Gap[];
+  readonly gapCount: number;
+  readonly gapBytes: number;
+  /** Records whose damaged headers could be put right. */
+  readonly restored: number;
+  /** What is known to be missing because of the damage. */
+  readonly lost: Losses;
+  /** Why the file had to be written anew; undefined when it was sound. */
+  readonly rewritten: RewriteReason | undefined;
+  /** The file was not read, as the caller had what is in it: nothing was visited, and no record is counted here. */
+  readonly fromSnapshot: boolean;
 }
+
+/** `first_byte`: it does not say which version the records have. */
+export type RewriteReason = 'damage' | 'first_byte' | 'version' | 'no_uuid';
 
 export interface OpeningPorts {
   readonly folder: StoreFolder;
   readonly name: string;
+  /** To be written. */
+  readonly version: WritableVersion;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
+  /** See GossipStoreOptions. */
+  readonly restore?: ((token: string) => boolean) | undefined;
 }
 
 export interface OpenedStore {
   readonly file: StoreFile;
+  /** Of the file as it is. */
+  readonly format: StoreFormat;
   readonly uuid: Uint8Array;
   /** Header position behind the last good record. */
   readonly end: number;
   readonly marks: readonly LoadMark[];
+  readonly deletedBytes: number;
   readonly report: LoadReport;
-  /** Behind `end` is something that no reader gets past: the file is to be replaced before anything is published. */
-  readonly mustRebuild: boolean;
 }
 
-/**
- * Where the records behind the uuid start, or undefined if the file must be written anew to have a uuid at its start.
- * A damaged uuid is recognised by its length and type: it is replaced, and what follows stays.
- */
-const uuidRecord = (file: StoreFile): { readonly restart: number } | undefined => {
-  const head = new Uint8Array(RECORD_HEADER_BYTES + 2);
-  const got = file.read(head, 0, head.length, FIRST_RECORD_POSITION);
-  const isUuid =
-    got === head.length &&
-    headerLength(head, 0) === STORE_UUID_BYTES &&
-    readU16(head, RECORD_HEADER_BYTES) === GOSSIP_STORE_UUID &&
-    file.size() >= EMPTY_STORE_BYTES;
-  if (!isUuid) return { restart: FIRST_RECORD_POSITION };
-  const walker = new RecordWalker(file, FIRST_RECORD_POSITION, new Uint8Array(MIN_WALK_BUFFER_BYTES));
-  return walker.step(EMPTY_STORE_BYTES) === 'live' ? undefined : { restart: EMPTY_STORE_BYTES };
+/** What is told a person whose file is no store of ours. */
+const refuse = (path: string, versionByte: number): OperationalError =>
+  versionByte >>> 5 === 0
+    ? new OperationalError(
+        'store_version_unsupported',
+        'stop',
+        `${path} is not a gossip_store: no record in it can be read (its first byte is ${versionByte})`,
+        'The file was left as it is. Move it aside and start again: no funds are in a gossip_store, and peers have the map.',
+      )
+    : new OperationalError(
+        'store_version_unsupported',
+        'stop',
+        `${path} has major version ${versionByte >>> 5}, which this program does not know; the file was left as it is`,
+        `If its first byte is only damaged: "gossipd repair ${path} --output NEW". Else move it aside: no funds are in it.`,
+      );
+
+const unreadable = (path: string): OperationalError =>
+  new OperationalError(
+    'disk_error',
+    'stop',
+    `${path} cannot be read: the disk refuses`,
+    'Look at the kernel log (dmesg), copy what can be read to another disk, and start with that. No funds are in this file.',
+  );
+
+const fresh = async ({ folder, name, version, rng }: OpeningPorts): Promise<StoreFile> => {
+  const created = await createStore(folder, name, version, rng.bytes(UUID_BYTES));
+  await folder.sync();
+  return created;
 };
 
-const tryTail = async (ports: OpeningPorts, file: StoreFile, start: number, end: number): Promise<string> => {
+const formatOf = (version: WritableVersion): StoreFormat => {
+  const format = storeFormat(version);
+  if (format === undefined)
+    throw new OperationalError('bad_config', 'stop', `no version ${version}`, 'Use 16.');
+  return format;
+};
+
+/** Versions 3 to 6: written anew with the records of today. Throws what the disk throws, with nothing changed. */
+const convertEarly = async (
+  ports: OpeningPorts,
+  file: StoreFile,
+  format: StoreFormat,
+): Promise<StoreFile> => {
+  const { folder, name, version, rng, log } = ports;
+  const rewrite = Rewrite.begin(
+    folder,
+    name,
+    { file, format, start: FIRST_RECORD_POSITION, isDead: () => false, keepTombstonesFrom: 0 },
+    { version, uuid: rng.bytes(UUID_BYTES) },
+  );
   try {
-    return await saveTail(ports.folder, ports.name, file, start, end, ports.clock);
+    while (!rewrite.step(file.size(), Number.MAX_SAFE_INTEGER));
+    await rewrite.sync();
+    folder.link(name, `${name}.v${format.version}`);
   } catch (error) {
-    ports.log.unusual('could not keep the unusable end of the store; going on without it', {
-      reason: error instanceof Error ? error.message : String(error),
-    });
-    return '';
+    // The old file keeps its second name from an attempt before this one.
+    if (!folder.exists(`${name}.v${format.version}`)) {
+      rewrite.abort();
+      throw error;
+    }
   }
+  const committed = rewrite.commit();
+  await committed.finish();
+  log.info('the store was converted', { from_version: format.version, to_version: version });
+  return committed.file;
 };
 
-/** Creates the store if there is none, and gives it a uuid at its start if it has none. */
-const ensureStore = async (ports: OpeningPorts): Promise<StoreFile> => {
-  const { folder, name } = ports;
+interface Found {
+  readonly file: StoreFile;
+  readonly format: StoreFormat;
+  /** The first byte does not say which version the records have. */
+  readonly sniffed: boolean;
+}
+
+/** Creates the store if there is none; refuses what is none. */
+const findStore = async (ports: OpeningPorts): Promise<Found> => {
+  const { folder, name, version } = ports;
   removeLeftovers(folder, name);
   const file = folder.exists(name) ? folder.open(name, 'write') : undefined;
-  const version = file === undefined ? undefined : readVersion(file);
-  if (file === undefined || version === undefined) {
-    const rebuilt = await rebuildStore(folder, name, undefined, ports.rng.bytes(UUID_BYTES));
-    await rebuilt.finish();
-    file?.close();
-    return rebuilt.file;
-  }
+  if (file === undefined) return { file: await fresh(ports), format: formatOf(version), sniffed: false };
   try {
-    requireVersion(version, `${folder.path}/${name}`);
-    const missing = uuidRecord(file);
-    if (missing === undefined) return file;
-    const { restart } = missing;
-    const from = storeOffset(restart + RECORD_HEADER_BYTES);
-    const { end } = scanStore(file, () => {}, { from });
-    const size = file.size();
-    if (end < size) await tryTail(ports, file, end, size);
-    const old = { file, start: restart, end: Math.max(restart, end) };
-    const rebuilt = await rebuildStore(folder, name, old, ports.rng.bytes(UUID_BYTES));
-    await rebuilt.finish();
-    ports.log.unusual('the store did not start with a sound uuid: it was written anew with one', {
-      bytes_kept: old.end - restart,
-      bytes_set_aside: size - end,
-    });
-    return rebuilt.file;
+    const patient = patientFile(file);
+    const detected = detectFormat(patient);
+    // What the records of a later major version mean is not ours to guess, even where they look familiar.
+    if (detected.versionByte !== undefined && detected.versionByte >>> 5 !== 0)
+      throw refuse(`${folder.path}/${name}`, detected.versionByte);
+    if (detected.format === undefined) {
+      if (patient.unreadableBytes() > 0) throw unreadable(`${folder.path}/${name}`);
+      const { versionByte } = detected;
+      // An empty file, or a first byte alone that was never right, holds nothing that could be lost.
+      if (versionByte !== undefined && file.size() > 1) throw refuse(`${folder.path}/${name}`, versionByte);
+      file.close();
+      return { file: await fresh(ports), format: formatOf(version), sniffed: false };
+    }
+    const { format, sniffed } = detected;
+    if (format.headerBytes === 12 && format.checksum === 'crc32c') return { file, format, sniffed };
+    const converted = await convertEarly(ports, file, format);
+    return { file: converted, format: formatOf(version), sniffed: false };
   } catch (error) {
     file.close();
     throw error;
@@ -146,7 +194,11 @@ const completeBatchIn =
     try {
       file.read(flags, 0, 2, position);
       completeRecord(file, position, headerFlags(flags, 0) | FLAG_COMPLETED);
-      log.info('completed the last batch of the store, which was written whole', { offset: position });
+      log.info(
+        'the last batch of the store was written whole and not completed, as by a kill: completed it now. Nothing was lost, and ' +
+          'no funds are in this file',
+        { offset: position },
+      );
       return true;
     } catch (error) {
       if (error instanceof OperationalError) return false;
@@ -154,43 +206,86 @@ const completeBatchIn =
     }
   };
 
-/** Keeps a copy of the unusable end, and says what happened. */
-const setAside = async (ports: OpeningPorts, file: StoreFile, loaded: Loaded): Promise<TailReport> => {
-  const size = file.size();
-  const savedAs = await tryTail(ports, file, loaded.end, size);
-  const tail = { offset: loaded.end, length: size - loaded.end, reason: loaded.reason, savedAs };
-  ports.log.unusual(
-    `the store was unusable from offset ${tail.offset} on (${tail.reason}): ${tail.length} bytes set aside, ` +
-      `${loaded.records} records kept. No funds are in this file; what is missing is fetched again from peers`,
-    { saved_as: savedAs },
-  );
-  return tail;
+const rewriteReason = (found: Found, loaded: Loaded, version: WritableVersion): RewriteReason | undefined => {
+  if (loaded.gapCount > 0 || loaded.restored > 0) return 'damage';
+  if (found.sniffed) return 'first_byte';
+  if (found.format.version !== version) return 'version';
+  return found.format.hasUuid && loaded.uuid === undefined ? 'no_uuid' : undefined;
 };
 
-/** Throws OperationalError: another version, or a disk that refuses to be read. */
+/** What the orphans in the file tell, and the sidecar. */
+const lossesAt = (ports: OpeningPorts, file: StoreFile, format: StoreFormat, loaded: Loaded): Losses => {
+  if (loaded.gapCount === 0) return { channels: [], nodes: [] };
+  const uuid = new Uint8Array(UUID_BYTES);
+  if (format.hasUuid) file.read(uuid, 0, UUID_BYTES, EMPTY_STORE_BYTES - UUID_BYTES);
+  const known = lossesIn(ports.folder, ports.name, uuid, file, format, loaded.gaps);
+  return {
+    channels: [...loaded.lost, ...(known?.channels ?? [])],
+    nodes: known?.nodes ?? [],
+  };
+};
+
+/** The file without a look at it, if the caller has what a clean stop left in it. */
+const openSealed = (ports: OpeningPorts, started: number): OpenedStore | undefined => {
+  const { folder, name, version, restore } = ports;
+  if (restore === undefined || version !== STORE_VERSION || !folder.exists(name)) return undefined;
+  const file = folder.open(name, 'write');
+  let seal: StoreSeal | undefined;
+  try {
+    const found = readSeal(folder, name, file);
+    if (found === undefined) return undefined;
+    removeLeftovers(folder, name);
+    if (restore(found.token)) seal = found;
+  } finally {
+    if (seal === undefined) file.close();
+  }
+  if (seal === undefined) return undefined;
+  const format = formatOf(version);
+  const { uuid, size, deadBytes } = seal;
+  const report: LoadReport = {
+    ...{ records: 0, deleted: 0, dropped: {}, completedBatch: false, gaps: [], gapCount: 0, gapBytes: 0 },
+    ...{ restored: 0, lost: { channels: [], nodes: [] }, rewritten: undefined, fromSnapshot: true },
+    bytes: size,
+    milliseconds: ports.clock.monotonicMs() - started,
+    version: format.version,
+  };
+  return { file, format, uuid, end: size, marks: [], deletedBytes: deadBytes, report };
+};
+
+/** Throws OperationalError: not a store, a later major version, or a disk that refuses to be read. */
 export const openStoreFile = async (
   ports: OpeningPorts,
   visit: (record: StoreRecord) => void,
 ): Promise<OpenedStore> => {
   const started = ports.clock.monotonicMs();
-  const file = await ensureStore(ports);
+  const sealed = openSealed(ports, started);
+  if (sealed !== undefined) return sealed;
+  const found = await findStore(ports);
+  const { file, format } = found;
   let loaded: Loaded;
   try {
-    loaded = loadStore({ file, rng: ports.rng, visit, completeBatch: completeBatchIn(file, ports.log) });
+    loaded = loadStore({
+      // A sector that cannot be read costs the records in it, not the map.
+      file: patientFile(file),
+      format,
+      rng: ports.rng,
+      visit,
+      completeBatch: completeBatchIn(file, ports.log),
+    });
   } catch (error) {
     file.close();
     throw error;
   }
-  const report = {
-    records: loaded.records,
-    deleted: loaded.deleted,
-    bytes: loaded.end,
+  const { end, marks, uuid, deletedBytes, records, deleted, dropped, completedBatch } = loaded;
+  const { gaps, gapCount, gapBytes, restored } = loaded;
+  const report: LoadReport = {
+    ...{ records, deleted, dropped, completedBatch, gaps, gapCount, gapBytes, restored },
+    lost: lossesAt(ports, file, format, loaded),
+    bytes: end,
     milliseconds: ports.clock.monotonicMs() - started,
-    dropped: loaded.dropped,
-    completedBatch: loaded.completedBatch,
+    version: format.version,
+    rewritten: rewriteReason(found, loaded, ports.version),
+    fromSnapshot: false,
   };
-  const { end, marks, uuid } = loaded;
-  if (loaded.reason === 'end_of_file') return { file, uuid, end, marks, report, mustRebuild: false };
-  const tail = await setAside(ports, file, loaded);
-  return { file, uuid, end, marks, report: { ...report, tail }, mustRebuild: true };
+  return { file, format, uuid: uuid ?? new Uint8Array(UUID_BYTES), end, marks, deletedBytes, report };
 };

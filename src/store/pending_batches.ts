@@ -6,7 +6,7 @@
  * reserves lies in one batch. Bound: while the disk refuses, appends go on up to MAX_PENDING_BYTES in all and are then
  * refused; the store's `writable` turns false at HOLD_BACK_PENDING_BYTES, which leaves 16 MiB for what is already on its way.
  */
-import { type StoreOffset, storeOffset } from '../wire/store_record.ts';
+import { FLAG_COMPLETED, type StoreOffset, storeOffset } from '../wire/store_record.ts';
 import { AMOUNT_RECORD_BYTES, MAX_RECORD_BYTES } from './format.ts';
 
 /** A batch of this size is published at once instead of at the end of the turn. */
@@ -23,7 +23,7 @@ export interface Batch {
   /** Only the first `length` bytes count. */
   readonly bytes: Uint8Array;
   /** Header position of the first record in the file. */
-  readonly start: number;
+  start: number;
   length: number;
 }
 
@@ -34,9 +34,16 @@ export class PendingBatches {
   #bytes = 0;
   #end: number;
 
-  /** @param end header position at which the next record goes */
-  constructor(end: number) {
+  /** Flags of a record that is written whole. */
+  readonly recordFlags: number;
+
+  /**
+   * @param end header position at which the next record goes
+   * @param hasCompleted the version to be written marks records as COMPLETED
+   */
+  constructor(end: number, hasCompleted = true) {
     this.#end = end;
+    this.recordFlags = hasCompleted ? FLAG_COMPLETED : 0;
   }
 
   /** Header position of the next record: the file's length once all is published. */
@@ -73,6 +80,12 @@ export class PendingBatches {
     if (batch === undefined) return;
     this.#bytes -= batch.length;
     this.#spare = batch.bytes;
+  }
+
+  /** The file has a successor in which everything that comes now lies `bytes` further (or, negative, less far). */
+  move(bytes: number): void {
+    for (const batch of this.#batches) batch.start += bytes;
+    this.#end += bytes;
   }
 
   /** The batch that holds the message at `offset`; undefined if it is in the file, or nowhere. */

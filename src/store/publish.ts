@@ -7,15 +7,23 @@
  * reader passes, and the next attempt overwrites them with the same records.
  */
 import { OperationalError } from '../base/errors.ts';
-import { FLAG_COMPLETED } from '../wire/store_record.ts';
-import { FIRST_RECORD_POSITION, flagByte } from './format.ts';
+import { FLAG_COMPLETED, FLAG_DELETED, RECORD_HEADER_BYTES } from '../wire/store_record.ts';
+import { FIRST_RECORD_POSITION, flagByte, headerFlags, headerLength } from './format.ts';
 import type { Batch } from './pending_batches.ts';
 import type { StoreFile } from './store_file.ts';
 import { RecordWalker } from './walker.ts';
 
-/** Throws what writing throws; the batch is then as it was and may be published again. */
-export const publishBatch = (file: StoreFile, batch: Batch): void => {
+/**
+ * Throws what writing throws; the batch is then as it was and may be published again.
+ *
+ * @param hasCompleted false for version 14: its readers stop only at the end of the file, so one write has to do
+ */
+export const publishBatch = (file: StoreFile, batch: Batch, hasCompleted = true): void => {
   const { bytes, start, length } = batch;
+  if (!hasCompleted) {
+    file.write(bytes.subarray(0, length), start);
+    return;
+  }
   const completed = bytes[0] as number;
   bytes[0] = completed & ~flagByte(FLAG_COMPLETED);
   try {
@@ -26,6 +34,17 @@ export const publishBatch = (file: StoreFile, batch: Batch): void => {
   file.write(bytes.subarray(0, 1), start);
 };
 
+/** Records that were replaced while they waited in the batch, headers included. */
+export const deadBytesIn = ({ bytes, length }: Batch): number => {
+  let dead = 0;
+  for (let at = 0; at < length; ) {
+    const size = RECORD_HEADER_BYTES + headerLength(bytes, at);
+    if ((headerFlags(bytes, at) & FLAG_DELETED) !== 0) dead += size;
+    at += size;
+  }
+  return dead;
+};
+
 const COPY_BYTES = 1024 * 1024;
 
 /**
@@ -33,8 +52,9 @@ const COPY_BYTES = 1024 * 1024;
  * counts pages as clean that never reached the disk, and a later fsync that succeeds says nothing about them.
  * Throws OperationalError `disk_error` if what the system still holds of them is not sound any more.
  */
-export const recommitRange = (file: StoreFile, start: number, end: number): void => {
-  const walker = new RecordWalker(file, Math.max(start, FIRST_RECORD_POSITION), new Uint8Array(COPY_BYTES));
+export const recommitRange = (file: StoreFile, start: number, end: number, hasCompleted = true): void => {
+  const from = Math.max(start, FIRST_RECORD_POSITION);
+  const walker = new RecordWalker(file, from, new Uint8Array(COPY_BYTES), false, hasCompleted);
   for (let step = walker.step(end); step === 'live' || step === 'deleted' || step === 'malformed'; ) {
     step = walker.step(end);
   }

@@ -21,11 +21,12 @@ const scratch = new Uint8Array(RECORD_HEADER_BYTES + READ_AHEAD_BYTES);
 export const readMessageAt = (
   file: StoreFile,
   offset: StoreOffset,
+  hasCompleted = true,
 ): Uint8Array | 'bad_checksum' | undefined => {
   const got = file.read(scratch, 0, scratch.length, offset - RECORD_HEADER_BYTES);
   if (got < RECORD_HEADER_BYTES) return undefined;
   const flags = headerFlags(scratch, 0);
-  if ((flags & FLAG_COMPLETED) === 0 || (flags & FLAG_DELETED) !== 0) return undefined;
+  if ((hasCompleted && (flags & FLAG_COMPLETED) === 0) || (flags & FLAG_DELETED) !== 0) return undefined;
   const length = headerLength(scratch, 0);
   const crc = readU32(scratch, 4);
   const timestamp = readU32(scratch, 8);

@@ -12,6 +12,7 @@ import {
   fdatasync,
   fstatSync,
   fsync,
+  linkSync,
   openSync,
   readdirSync,
   readSync,
@@ -62,6 +63,8 @@ export interface StoreFolder {
   readonly identity: (name: string) => FileIdentity | undefined;
   /** Replaces `to`. Survives a power cut only after sync(). */
   readonly rename: (from: string, to: string) => void;
+  /** Gives the file a second name, which must be free; a file system without links throws. */
+  readonly link: (from: string, to: string) => void;
   /** fsync of the directory: creations, renames and removals survive a power cut once this resolves. */
   readonly sync: () => Promise<void>;
   /** No error when there is none. */
@@ -69,6 +72,8 @@ export interface StoreFolder {
   readonly list: () => readonly string[];
   /** What an unprivileged process can still write. */
   readonly freeBytes: () => number;
+  /** Size of the file system, where it is known. */
+  readonly totalBytes?: () => number;
   /** Takes the writer's lock or throws OperationalError `store_locked`. */
   readonly lock: (name: string, log: Log) => StoreLock;
 }
@@ -234,6 +239,8 @@ export const nodeStoreFolder = (path: string): StoreFolder => ({
   },
   rename: (from, to) =>
     attempt(`renaming ${join(path, from)} to ${to}`, () => renameSync(join(path, from), join(path, to))),
+  link: (from, to) =>
+    attempt(`linking ${join(path, from)} to ${to}`, () => linkSync(join(path, from), join(path, to))),
   sync: () => syncDirectory(path),
   remove: (name) => attempt(`removing ${join(path, name)}`, () => rmSync(join(path, name), { force: true })),
   list: () => attempt(`listing ${path}`, () => readdirSync(path)),
@@ -241,6 +248,11 @@ export const nodeStoreFolder = (path: string): StoreFolder => ({
     attempt(`asking for the free space of ${path}`, () => {
       const { bavail, bsize } = statfsSync(path);
       return bavail * bsize;
+    }),
+  totalBytes: () =>
+    attempt(`asking for the size of the disk under ${path}`, () => {
+      const { blocks, bsize } = statfsSync(path);
+      return blocks * bsize;
     }),
   lock: (name, log) => lockFile(join(path, name), log),
 });

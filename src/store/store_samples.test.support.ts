@@ -122,7 +122,8 @@ export const benchOn = (folder = new MemoryFolder(), options: Partial<GossipStor
     lines,
     open: (visit = () => {}) =>
       GossipStore.open(
-        { folder, clock, rng: seededRng(1), log: recordingLog(lines), meter, ...options },
+        // Upkeep has tests of its own: elsewhere nothing is to happen by itself.
+        { folder, clock, rng: seededRng(1), log: recordingLog(lines), meter, upkeepMs: 0, ...options },
         visit,
       ),
   };

@@ -74,12 +74,21 @@ export class RecordWalker {
   #filled = 0;
   #position: number;
   readonly #opensDeleted: boolean;
+  readonly #hasCompleted: boolean;
 
   /**
    * @param position header position to start from
    * @param buffer at least MIN_WALK_BUFFER_BYTES; borrowed for the walker's life
+   * @param hasCompleted false for version 14, whose records have no COMPLETED flag
    */
-  constructor(file: StoreFile, position: number, buffer: Uint8Array, opensDeleted = false) {
+  constructor(
+    file: StoreFile,
+    position: number,
+    buffer: Uint8Array,
+    opensDeleted = false,
+    hasCompleted = true,
+  ) {
+    this.#hasCompleted = hasCompleted;
     this.#file = file;
     this.#position = position;
     this.#buffer = buffer;
@@ -105,7 +114,7 @@ export class RecordWalker {
     if (!this.#have(RECORD_HEADER_BYTES, limit)) return 'torn_header';
     let at = position - this.#bufferAt;
     const flags = readU16(this.#buffer, at);
-    if ((flags & FLAG_COMPLETED) === 0) return 'incomplete_record';
+    if ((flags & FLAG_COMPLETED) === 0 && this.#hasCompleted) return 'incomplete_record';
     const length = readU16(this.#buffer, at + 2);
     const size = RECORD_HEADER_BYTES + length;
     if (available < size) return 'torn_record';

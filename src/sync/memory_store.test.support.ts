@@ -7,9 +7,18 @@
 
 import { assert } from '../base/errors.ts';
 import { NetworkGraph } from '../graph/network_graph.ts';
+import type { GraphLoss } from '../graph/relocate.ts';
 import { SampleStore, type SampleUpdate, sampleNodeId } from '../graph/sample_records.test.support.ts';
 import { MESSAGE_TYPE } from '../wire/message_types.ts';
-import { FLAG_DELETED, FLAG_DYING, type StoreOffset, type StoreRecord } from '../wire/store_record.ts';
+import {
+  FLAG_DELETED,
+  FLAG_DYING,
+  GOSSIP_STORE_CHANNEL_AMOUNT,
+  RECORD_HEADER_BYTES,
+  type StoreOffset,
+  type StoreRecord,
+  storeOffset,
+} from '../wire/store_record.ts';
 import type { RecordCursor } from './ports.ts';
 
 type Mutable = { -readonly [Key in keyof StoreRecord]: StoreRecord[Key] };
@@ -84,6 +93,30 @@ export class MemoryStore {
 
   delete(offset: StoreOffset): void {
     this.#recordAt(offset).flags |= FLAG_DELETED;
+  }
+
+  /** A new file without these records, and without what was deleted; an announcement and its amount share their fate. */
+  lose(isLost: (record: StoreRecord) => boolean): GraphLoss {
+    const old = this.records.splice(0);
+    const moved = new Map<number, StoreOffset>();
+    this.#byOffset.clear();
+    let end = 1;
+    for (const [index, record] of old.entries()) {
+      const before = old[index - 1];
+      const decides = record.type === GOSSIP_STORE_CHANNEL_AMOUNT && before !== undefined ? before : record;
+      if (isLost(decides) || (decides.flags & FLAG_DELETED) !== 0) continue;
+      this.records.push(record);
+    }
+    for (const record of this.records) {
+      const offset = storeOffset(end + RECORD_HEADER_BYTES);
+      end = offset + record.length;
+      moved.set(record.offset, offset);
+      record.offset = offset;
+      this.#byOffset.set(offset, record);
+    }
+    const loss = this.graph.relocate((offset) => moved.get(offset) ?? storeOffset(0));
+    for (const orphan of loss.orphans) this.delete(orphan);
+    return loss;
   }
 
   /** A channel with an update of each side. */

@@ -5,9 +5,10 @@
  * seeker sends gossip_timestamp_filter, query_channel_range and query_short_channel_ids (BOLT 7, Query Messages); what they
  * bring goes to ingest/, and the seeker sees it appear in the graph.
  * The way: live gossip first; the lists of up to N_SYNC_PEERS peers; then what is missing, in chunks, spread over those who
- * have it; who does not answer queries is asked, one at a time, to send everything.
+ * have it; who does not answer queries is asked, one at a time, to send everything. Peers that are idle are asked for what was lost
+ * with a damaged part of the store, whatever they listed.
  * Invariants: one open query of each kind for each peer (Q-02, Q-11); a peer that does not offer gossip_queries is never
- * queried (Q-01). Bounds: those of WantedPool and RangeInquiry; MAX_HOLDERS lists; one chunk for each peer, MAX_SETTLING ended.
+ * queried (Q-01). Bounds: those of WantedPool, Refetch, RangeInquiry and ScidQueries; MAX_HOLDERS lists; one chunk for each peer.
  */
 import { bytesEqual } from '../base/bytes.ts';
 import type { Network } from '../base/chain_hash.ts';
@@ -18,20 +19,20 @@ import { type Clock, nowSeconds, type UnixSeconds } from '../base/time.ts';
 import type { NetworkGraph } from '../graph/network_graph.ts';
 import { encodeGossipTimestampFilter } from '../wire/gossip_timestamp_filter.ts';
 import { encodeQueryChannelRange, QUERY_OPTION } from '../wire/query_channel_range.ts';
-import { encodeQueryShortChannelIds, MAX_SHORT_IDS_PER_QUERY } from '../wire/query_short_channel_ids.ts';
+import { MAX_SHORT_IDS_PER_QUERY } from '../wire/query_short_channel_ids.ts';
 import type { ReplyChannelRange } from '../wire/reply_channel_range.ts';
 import type { ReplyShortChannelIdsEnd } from '../wire/reply_short_channel_ids_end.ts';
+import { ableSeats, askForLost } from './ask_for_lost.ts';
 import type { SyncPeerPort, WarnText } from './ports.ts';
 import { RangeInquiry } from './range_inquiry.ts';
+import { type Missing, Refetch, type RefetchOutcome } from './refetch.ts';
 import { FILTER_NOTHING } from './relay_stream.ts';
-import { derivedState } from './seeker_state.ts';
+import { ScidQueries } from './scid_queries.ts';
+import { derivedState, dumpCandidate } from './seeker_state.ts';
 import { type SeekerState, type SeekerStatus, seekerStatus } from './seeker_status.ts';
 import * as limits from './sync_peer.ts';
-import { newSyncPeer, type Settling, type SyncPeer, type SyncPeerState } from './sync_peer.ts';
+import { newSyncPeer, type SyncPeer, type SyncPeerState } from './sync_peer.ts';
 import { WantedPool } from './wanted_pool.ts';
-
-/** Ended chunks whose channels are still being checked: 32 x 2,000 ids. No new query is sent while there are more. */
-const MAX_SETTLING = 32;
 
 export interface SeekerOptions {
   readonly graph: NetworkGraph;
@@ -49,6 +50,8 @@ export interface SeekerOptions {
   readonly newestStored?: number;
   /** Channels known to be spent, or refused not long ago: not asked for (Q-04). */
   readonly refused?: (scidHi: number, scidLo: number) => boolean;
+  /** What was to be fetched again is back, or everybody has been asked for the rest. */
+  readonly onRefetched?: (outcome: RefetchOutcome) => void;
 }
 
 /** What tests and small machines make smaller. */
@@ -58,14 +61,17 @@ export interface SeekerLimits {
   /** See MAX_WANTED and MAX_WANTED_PER_PEER. */
   readonly maxWanted?: number;
   readonly maxWantedPerPeer?: number;
+  /** See MAX_REFETCH. */
+  readonly maxRefetch?: number;
 }
 
 export class Seeker {
   readonly #options: SeekerOptions;
   readonly #chunkScids: number;
   readonly #pool: WantedPool;
+  readonly #refetch: Refetch;
+  readonly #queries: ScidQueries;
   readonly #peers = new Map<number, SyncPeer>();
-  #settling: Settling[] = [];
   #advancing = false;
   #advanceAgain = false;
   #nextId = 1;
@@ -75,23 +81,42 @@ export class Seeker {
   readonly #startedAt: UnixSeconds;
   #fetchStartedMs = 0;
   #resolvedBefore = 0;
-  #queriesSent = 0;
+  #rangeQueriesSent = 0;
+  /** What was lost is not back yet, and that has not been told. */
+  #isRefetching = false;
   #roundAtMs: number;
   #furtherAtMs = 0;
   /** The last peer whose list was asked for in a round. */
   #lastProbed = 0;
 
-  constructor(options: SeekerOptions, { chunkScids, maxWanted, maxWantedPerPeer }: SeekerLimits = {}) {
+  constructor(options: SeekerOptions, limitsOf: SeekerLimits = {}) {
+    const { chunkScids, maxWanted, maxWantedPerPeer, maxRefetch } = limitsOf;
     this.#options = options;
     this.#chunkScids = Math.min(chunkScids ?? limits.CHUNK_SCIDS, MAX_SHORT_IDS_PER_QUERY);
     this.#startedAt = nowSeconds(options.clock);
     this.#roundAtMs = options.clock.monotonicMs();
+    const refused = options.refused ?? (() => false);
+    const salt = Math.floor(options.rng.fraction() * 0x100000000) | 0;
     this.#pool = new WantedPool({
       graph: options.graph,
-      salt: Math.floor(options.rng.fraction() * 0x100000000) | 0,
-      ...(options.refused === undefined ? {} : { refused: options.refused }),
+      salt,
+      refused,
+      isElsewhere: (scidHi, scidLo) => this.#refetch.isUnderWay(scidHi, scidLo),
       ...(maxWanted === undefined ? {} : { maxWanted }),
       ...(maxWantedPerPeer === undefined ? {} : { maxWantedPerPeer }),
+    });
+    this.#refetch = new Refetch({
+      graph: options.graph,
+      salt,
+      refused,
+      isListed: (scidHi, scidLo, flags) => this.#pool.isOpen(scidHi, scidLo, flags),
+      recovered: (scidHi, scidLo) => this.#pool.cameElsewhere(scidHi, scidLo),
+      ...(maxRefetch === undefined ? {} : { maxRefetch }),
+    });
+    this.#queries = new ScidQueries({
+      chainHash: options.network.chainHashBytes,
+      meter: options.meter,
+      nowMs: this.#now,
     });
   }
 
@@ -99,6 +124,9 @@ export class Seeker {
   addPeer(port: SyncPeerPort): number {
     const peer = newSyncPeer(this.#nextId++, port, this.#now());
     this.#peers.set(peer.id, peer);
+    if (peer.state !== 'not_offering') {
+      peer.seat = this.#refetch.takeSeat(port.outbound ?? false, this.#now());
+    }
     const streaming = [...this.#peers.values()].filter((other) => other.streaming).length;
     if (peer.state !== 'not_offering' && streaming < limits.MAX_STREAMING_PEERS) this.#stream(peer);
     // Q-17: also to those who do not offer gossip_queries.
@@ -112,9 +140,10 @@ export class Seeker {
     const peer = this.#peers.get(id);
     if (peer === undefined) return;
     this.#peers.delete(id);
-    const { chunk } = peer;
+    this.#queries.forget(this.#refetch, peer.seat);
     this.#releaseHolder(peer);
-    if (chunk !== undefined) this.#pool.putBack(chunk.slots);
+    this.#queries.abandon(peer, true);
+    this.#refetch.releaseSeat(peer.seat);
     if (peer.streaming) {
       const next = [...this.#peers.values()].find(
         (other) => !other.streaming && other.state !== 'not_offering',
@@ -182,22 +211,27 @@ export class Seeker {
     if (peer === undefined) return undefined;
     if (!bytesEqual(end.chain_hash, this.#options.network.chainHashBytes))
       return this.#warn('end_other_chain');
-    const { chunk } = peer;
-    if (chunk === undefined) {
+    if (this.#queries.ended(peer)) {
+      if (peer.state === 'fetching') this.#setIdle(peer, 'end of query');
+    } else {
       if (!peer.owesEnd) return this.#warn('end_without_query');
       // Late, but it does answer.
       peer.owesEnd = false;
       if (peer.state === 'silent_on_queries') this.#setIdle(peer, 'late end');
-      this.#advance();
-      return undefined;
     }
-    peer.heardMs = this.#now();
-    peer.chunk = undefined;
-    this.#pool.markArriving(chunk.slots);
-    this.#settling.push({ slots: [...chunk.slots], holder: peer.holder, sinceMs: peer.heardMs });
-    this.#setIdle(peer, 'end of query');
     this.#advance();
     return undefined;
+  }
+
+  /**
+   * What was lost with a damaged part of the store is asked for again, of whoever is idle, until the graph has it. Kept while there
+   * are no peers; what does not fit, or what nobody has, is left to the hourly comparison of lists.
+   */
+  refetch(lost: readonly Missing[]): void {
+    if (lost.length === 0) return;
+    this.#isRefetching = true;
+    this.#refetch.add(lost, this.#now());
+    this.#advance();
   }
 
   /** Once a second: time limits, and what they lead to. */
@@ -206,13 +240,16 @@ export class Seeker {
     for (const peer of this.#peers.values()) {
       // While ingest cannot keep up, daemon/ stops reading: silence then says nothing about the peer.
       if (this.#isBusy()) peer.heardMs = peer.rangeHeardMs = now;
+      this.#checkChunk(peer);
       this.#checkPeer(peer, now);
     }
     if (now - this.#roundAtMs >= limits.ROUND_MS) this.#startRound(now);
     this.#pool.sweep(limits.SWEEP_ENTRIES);
+    this.#refetch.sweep(ableSeats(this.#peers.values(), this.#queries));
     this.#advance();
     this.#options.meter.gauge('gossipd_wanted_channels', this.#pool.open + this.#pool.arriving);
     this.#options.meter.gauge('gossipd_given_up_channels', this.#pool.givenUp);
+    this.#refetch.measure(this.#options.meter);
   }
 
   /** Plain data for people and progress lines. */
@@ -224,7 +261,8 @@ export class Seeker {
       pool: this.#pool,
       knownChannels: this.#options.graph.channelCount,
       startedAt: this.#startedAt,
-      queriesSent: this.#queriesSent,
+      queriesSent: this.#rangeQueriesSent + this.#queries.sent,
+      refetchLeft: this.#refetch.left,
       fetchedInFetch: this.#pool.resolved - this.#resolvedBefore,
       fetchMs: this.#now() - this.#fetchStartedMs,
     });
@@ -264,7 +302,7 @@ export class Seeker {
 
   #releaseHolder(peer: SyncPeer): void {
     if (peer.holder === -1) return;
-    for (const settling of this.#settling) if (settling.holder === peer.holder) settling.holder = -1;
+    this.#queries.forget(this.#pool, peer.holder);
     this.#pool.releaseHolder(peer.holder);
     peer.holder = -1;
   }
@@ -312,7 +350,7 @@ export class Seeker {
     }
     peer.heardMs = peer.rangeHeardMs = this.#now();
     this.#setPeerState(peer, 'asking_range', 'next range');
-    this.#queriesSent++;
+    this.#rangeQueriesSent++;
     peer.port.send(
       encodeQueryChannelRange({
         chain_hash: this.#options.network.chainHashBytes,
@@ -358,14 +396,12 @@ export class Seeker {
           this.#askRange(peer, peer.inquiry);
         }
         return;
-      case 'fetching':
-        this.#checkChunk(peer, now);
-        return;
       case 'full_dump':
         this.#checkDump(peer, now);
         return;
       case 'not_offering':
       case 'waiting':
+      case 'fetching':
       case 'range_paused':
       case 'range_failed':
       case 'ready':
@@ -387,22 +423,15 @@ export class Seeker {
   }
 
   /** Marks the peer silent when it sends nothing, or nothing of what it was asked for. */
-  #checkChunk(peer: SyncPeer, now: number): void {
-    const { chunk } = peer;
-    if (chunk === undefined) return;
-    let silent = now - peer.heardMs >= limits.SILENCE_MS;
-    if (!silent && now - chunk.checkedAtMs >= limits.FRUITLESS_MS) {
-      const delivered = this.#pool.delivered(chunk.slots);
-      silent = delivered <= chunk.delivered && !this.#isBusy();
-      chunk.delivered = delivered;
-      chunk.checkedAtMs = now;
-    }
-    if (!silent) return;
-    peer.chunk = undefined;
+  #checkChunk(peer: SyncPeer): void {
+    if (!this.#queries.isSilent(peer, this.#isBusy())) return;
     peer.owesEnd = true;
     this.#options.meter.count('gossipd_silent_peers_total');
-    this.#setPeerState(peer, 'silent_on_queries', 'no end of query');
-    this.#pool.putBack(chunk.slots);
+    this.#queries.abandon(peer, false);
+    const { state } = peer;
+    const isIdle = state === 'ready' || state === 'range_paused';
+    // What was asked of it besides, such as its list, may come all the same.
+    if (isIdle || state === 'fetching') this.#setPeerState(peer, 'silent_on_queries', 'no end of query');
   }
 
   /** A dump is over when the peer falls quiet, or when what it sends is not new any more. */
@@ -432,6 +461,7 @@ export class Seeker {
   #startRound(now: number): void {
     this.#roundAtMs = now;
     this.#pool.forgetGivenUp();
+    this.#refetch.forgetGivenUp();
     const able = [...this.#peers.values()].filter(
       ({ state, owesEnd }) =>
         !owesEnd &&
@@ -452,12 +482,16 @@ export class Seeker {
     while (this.#advanceAgain) {
       this.#advanceAgain = false;
       this.#startRanges();
-      this.#settle();
+      this.#queries.settle(this.#backlog() === 0);
       this.#askForChunks();
+      this.#askForLost();
       this.#askForDump();
       this.#deriveState();
     }
     this.#advancing = false;
+    if (!this.#isRefetching || !this.#refetch.isDone) return;
+    this.#isRefetching = false;
+    this.#options.onRefetched?.(this.#refetch.outcome());
   }
 
   /** Its list is complete, and something of it is known. */
@@ -496,74 +530,30 @@ export class Seeker {
     }
   }
 
-  /** Judges ended queries once ingest has looked at what they brought. */
-  #settle(): void {
-    if (this.#settling.length === 0) return;
-    const now = this.#now();
-    const idle = this.#backlog() === 0;
-    this.#settling = this.#settling.filter((settling) => {
-      settling.slots = this.#pool.settle(settling.slots);
-      if (settling.slots.length === 0) return false;
-      if (!idle && now - settling.sinceMs < limits.SETTLE_MS) return true;
-      const missing = this.#pool.notDelivered(settling.slots, settling.holder);
-      this.#options.meter.count('gossipd_not_delivered_total', undefined, missing);
-      return false;
-    });
-  }
-
   #askForChunks(): void {
     if (this.#pool.waiting === 0 || this.#backlog() > limits.BACKLOG_LIMIT) return;
     for (const peer of this.#peers.values()) {
       const idle = peer.state === 'ready' || peer.state === 'range_paused';
-      if (!idle || this.#settling.length >= MAX_SETTLING) continue;
+      if (!idle || !this.#queries.isFree(peer)) continue;
       const slots = this.#pool.pick(peer.holder, this.#chunkScids);
       if (slots.length === 0) continue;
-      const now = this.#now();
-      peer.chunk = { slots, askedAtMs: now, checkedAtMs: now, delivered: 0 };
-      peer.heardMs = now;
       this.#setPeerState(peer, 'fetching', `${slots.length} channels`);
-      this.#queriesSent++;
-      const flags = peer.extended ? this.#pool.flagsOf(slots) : undefined;
-      peer.port.send(
-        encodeQueryShortChannelIds({
-          chain_hash: this.#options.network.chainHashBytes,
-          short_channel_ids: this.#pool.scidsOf(slots),
-          ...(flags === undefined ? {} : { query_flags: flags }),
-        }),
-      );
+      this.#queries.ask(peer, this.#pool, peer.holder, slots);
     }
+  }
+
+  #askForLost(): void {
+    // A first sync keeps ingest busy, and goes first.
+    if (this.#refetch.waiting === 0 || this.#isBusy()) return;
+    askForLost([...this.#peers.values()], this.#refetch, this.#queries, this.#now());
   }
 
   /** When queries lead nowhere: asks one peer for everything it has, then the next, then gives up until the next round. */
   #askForDump(): void {
-    let known = false;
-    let candidate: SyncPeer | undefined;
-    for (const peer of this.#peers.values()) {
-      switch (peer.state) {
-        case 'asking_range':
-        case 'draining':
-        case 'fetching':
-        case 'full_dump':
-          return;
-        case 'silent_on_queries':
-          // LDK 0.1 answers no scid query, but sends everything at the first filter: that may have been all of its list.
-          known ||= this.#isUseful(peer);
-          candidate ??= peer;
-          break;
-        case 'range_failed':
-          candidate ??= peer;
-          break;
-        case 'ready':
-        case 'range_paused':
-        case 'dumped':
-          known = true;
-          break;
-        case 'waiting':
-        case 'not_offering':
-          break;
-      }
-    }
-    if (this.#settling.length > 0 || this.#backlog() > limits.BACKLOG_LIMIT) return;
+    const found = dumpCandidate(this.#peers.values(), (peer) => this.#isUseful(peer));
+    if (found === 'busy') return;
+    const { known, candidate } = found;
+    if (this.#queries.settling > 0 || this.#backlog() > limits.BACKLOG_LIMIT) return;
     if (known && this.#pool.waiting === 0) return;
     if (candidate !== undefined) this.#startDump(candidate);
     else if (known) this.#pool.giveUpWaiting();

@@ -1,6 +1,6 @@
 /**
- * The overall state of the sync, as it follows from the states of the peers and from what is still wanted. Pure; the seeker calls it
- * after every event.
+ * The overall state of the sync, as it follows from the states of the peers and from what is still wanted, and whom to ask when nothing
+ * else helps. Pure; the seeker calls it after every event.
  */
 import type { SeekerState } from './seeker_status.ts';
 import type { SyncPeer } from './sync_peer.ts';
@@ -52,4 +52,42 @@ export const derivedState = (
     return { state: 'settling', why: 'messages are being checked' };
   }
   return { state: 'synced', why: 'every listed channel is known, or given up' };
+};
+
+/**
+ * Who could be asked to send everything when queries lead nowhere, and whether anybody has answered a query. `busy`: somebody is still
+ * being asked.
+ */
+export const dumpCandidate = (
+  peers: Iterable<SyncPeer>,
+  isUseful: (peer: SyncPeer) => boolean,
+): 'busy' | { readonly known: boolean; readonly candidate: SyncPeer | undefined } => {
+  let known = false;
+  let candidate: SyncPeer | undefined;
+  for (const peer of peers) {
+    switch (peer.state) {
+      case 'asking_range':
+      case 'draining':
+      case 'fetching':
+      case 'full_dump':
+        return 'busy';
+      case 'silent_on_queries':
+        // LDK 0.1 answers no scid query, but sends everything at the first filter: that may have been all of its list.
+        known ||= isUseful(peer);
+        candidate ??= peer;
+        break;
+      case 'range_failed':
+        candidate ??= peer;
+        break;
+      case 'ready':
+      case 'range_paused':
+      case 'dumped':
+        known = true;
+        break;
+      case 'waiting':
+      case 'not_offering':
+        break;
+    }
+  }
+  return { known, candidate };
 };

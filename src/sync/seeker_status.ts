@@ -35,6 +35,8 @@ export interface SeekerStatus {
   readonly outstanding: number;
   /** Channels that peers listed and nobody delivered; tried again every hour. */
   readonly givenUp: number;
+  /** Messages lost with a damaged part of the store that are not back yet. */
+  readonly refetchLeft: number;
   /** Channels in the graph. */
   readonly known: number;
   /** The same and those that are missing. */
@@ -56,6 +58,7 @@ export interface SeekerFacts {
   readonly knownChannels: number;
   readonly startedAt: UnixSeconds;
   readonly queriesSent: number;
+  readonly refetchLeft: number;
   /** Channels that arrived since the fetch began, and how long ago that was. */
   readonly fetchedInFetch: number;
   readonly fetchMs: number;
@@ -88,6 +91,7 @@ export const seekerStatus = (facts: SeekerFacts): SeekerStatus => {
     wanted: pool.waiting,
     outstanding: missing - pool.waiting,
     givenUp: pool.givenUp,
+    refetchLeft: facts.refetchLeft,
     known: knownChannels,
     totalKnownToPeers: total,
     percent: total === 0 && state === 'synced' ? 100 : percentOf(knownChannels, total),

@@ -54,21 +54,32 @@ export type SyncPeerState =
   /** Has sent everything. */
   | 'dumped';
 
+/** Who wants what a query asks for, and judges what came of it. Entries are the owner's own numbers. */
+export interface ChunkOwner {
+  scidsOf(chunk: readonly number[]): BigUint64Array;
+  /** For peers that know query_flags; undefined asks for everything. */
+  flagsOf(chunk: readonly number[]): Uint8Array | undefined;
+  /** How many of an open chunk's entries are there by now. */
+  delivered(chunk: readonly number[]): number;
+  /** The query got no end. @param who the peer by the owner's number; -1 when it has left */
+  putBack(chunk: readonly number[], who: number): void;
+  /** The query has ended. */
+  markArriving(chunk: readonly number[]): void;
+  /** Drops what is there by now, and answers with the rest. */
+  settle(chunk: readonly number[]): number[];
+  /** The rest was not delivered. Answers with how many of it count as missing. */
+  notDelivered(chunk: readonly number[], who: number): number;
+}
+
 /** An open query_short_channel_ids. */
 export interface Chunk {
+  readonly owner: ChunkOwner;
+  /** The peer by its owner's number. */
+  readonly who: number;
   readonly slots: readonly number[];
-  readonly askedAtMs: number;
   /** When the delivery was last looked at, and how many were there then. */
   checkedAtMs: number;
   delivered: number;
-}
-
-/** A query that has ended, whose channels are not all in the graph yet. */
-export interface Settling {
-  slots: number[];
-  /** The peer's holder number; -1 when it has left. */
-  holder: number;
-  readonly sinceMs: number;
 }
 
 export interface SyncPeer {
@@ -81,6 +92,8 @@ export interface SyncPeer {
   streaming: boolean;
   /** Its number in the WantedPool; -1 without one. */
   holder: number;
+  /** Its number in the Refetch; -1 without one. */
+  seat: number;
   inquiry: RangeInquiry | undefined;
   rangeStartedMs: number;
   rangeHeardMs: number;
@@ -112,6 +125,7 @@ export const newSyncPeer = (id: number, port: SyncPeerPort, now: number): SyncPe
   state: hasFeature(port.features, GOSSIP_QUERIES) ? 'waiting' : 'not_offering',
   streaming: false,
   holder: -1,
+  seat: -1,
   inquiry: undefined,
   rangeStartedMs: now,
   rangeHeardMs: now,

@@ -10,7 +10,8 @@ import type { NetworkGraph } from '../graph/network_graph.ts';
 import { QUERY_FLAG } from '../wire/query_short_channel_ids.ts';
 import type { ReplyChannelRange } from '../wire/reply_channel_range.ts';
 import { QUERY_ALL } from './query_server.ts';
-import { compareHalves, HI, halvesOf, LO } from './scid_halves.ts';
+import { HI, halvesOf, LO } from './scid_halves.ts';
+import type { ChunkOwner } from './sync_peer.ts';
 import { MAX_HOLDERS, MAX_WANTED, WANTED_STATE, WantedScids } from './wanted_scids.ts';
 
 /** Ten times today's network of 50,000 channels; four such peers fill the table. */
@@ -31,6 +32,8 @@ export interface WantedPoolOptions {
   readonly salt: number;
   /** Channels known to be spent, or refused not long ago: not asked for. */
   readonly refused?: (scidHi: number, scidLo: number) => boolean;
+  /** The channel is being fetched by another query already: it is not asked for until that is over. */
+  readonly isElsewhere?: (scidHi: number, scidLo: number) => boolean;
   /** See MAX_WANTED and MAX_WANTED_PER_PEER; smaller in tests. */
   readonly maxWanted?: number;
   readonly maxWantedPerPeer?: number;
@@ -41,10 +44,11 @@ export interface ClaimOptions {
   readonly nowSeconds: number;
 }
 
-export class WantedPool {
+export class WantedPool implements ChunkOwner {
   readonly #graph: NetworkGraph;
   readonly #table: WantedScids;
   readonly #refused: (scidHi: number, scidLo: number) => boolean;
+  readonly #isElsewhere: (scidHi: number, scidLo: number) => boolean;
   readonly #maxPerPeer: number;
   readonly #maxWanted: number;
   /** Entries that each holder has. */
@@ -65,6 +69,7 @@ export class WantedPool {
     this.#maxWanted = options.maxWanted ?? MAX_WANTED;
     this.#table = new WantedScids(options.salt, this.#maxWanted);
     this.#refused = options.refused ?? (() => false);
+    this.#isElsewhere = options.isElsewhere ?? (() => false);
     this.#maxPerPeer = options.maxWantedPerPeer ?? MAX_WANTED_PER_PEER;
   }
 
@@ -174,30 +179,17 @@ export class WantedPool {
       if (((table.holders[slot] as number) & ~(table.asked[slot] as number) & bit) === 0) continue;
       if (this.#overtook(slot)) this.#remove(slot);
       else if (this.#refused(table.hi[slot] as number, table.lo[slot] as number)) this.#remove(slot);
-      else {
+      else if (!this.#isElsewhere(table.hi[slot] as number, table.lo[slot] as number)) {
         table.setState(slot, WANTED_STATE.asked);
         chunk.push(slot);
       }
     }
-    return chunk.sort((left, right) =>
-      compareHalves(
-        table.hi[left] as number,
-        table.lo[left] as number,
-        table.hi[right] as number,
-        table.lo[right] as number,
-      ),
-    );
+    return table.ascending(chunk);
   }
 
   /** The ids of a chunk, for the query. */
   scidsOf(chunk: readonly number[]): BigUint64Array {
-    const scids = new BigUint64Array(chunk.length);
-    const halves = halvesOf(scids);
-    for (const [index, slot] of chunk.entries()) {
-      halves[index * 2 + HI] = this.#table.hi[slot] as number;
-      halves[index * 2 + LO] = this.#table.lo[slot] as number;
-    }
-    return scids;
+    return this.#table.scidsOf(chunk);
   }
 
   /** What to ask for each entry of a chunk; undefined when it is everything for all, as without flags. */
@@ -211,6 +203,25 @@ export class WantedPool {
     let count = 0;
     for (const slot of chunk) if (this.#arrived(slot)) count++;
     return count;
+  }
+
+  /** Whether all of this is being fetched, or will be, because a peer listed it. */
+  isOpen(scidHi: number, scidLo: number, flags: number): boolean {
+    const table = this.#table;
+    if (table.size === 0) return false;
+    const slot = table.find(scidHi, scidLo);
+    if (slot === -1 || table.state(slot) === WANTED_STATE.given_up) return false;
+    return (flags & ~(table.flags[slot] as number)) === 0;
+  }
+
+  /** Another query has brought all of the channel: nothing of it may be missing because it was not asked for here. */
+  cameElsewhere(scidHi: number, scidLo: number): void {
+    const table = this.#table;
+    if (table.size === 0) return;
+    const slot = table.find(scidHi, scidLo);
+    if (slot === -1 || table.state(slot) !== WANTED_STATE.waiting || !this.#arrived(slot)) return;
+    this.resolved++;
+    this.#remove(slot);
   }
 
   /** The query got no end: its entries wait again, for another peer. What nobody has any more is dropped. */

@@ -8,6 +8,8 @@
  * network (50,000) takes 2.8 MB. When it is full, add() returns -1 and the seeker asks again later.
  */
 
+import { compareHalves, HI, halvesOf, LO } from './scid_halves.ts';
+
 /** Peers whose lists are kept at a time: the bits of an int. */
 export const MAX_HOLDERS = 32;
 /** See the arithmetic above. */
@@ -57,6 +59,25 @@ export class WantedScids {
   constructor(salt: number, limit: number = MAX_WANTED) {
     this.#salt = salt;
     this.#limit = limit;
+  }
+
+  /** Sorts slots by their ids, as queries want them; the array itself. */
+  ascending(slots: number[]): number[] {
+    const { hi, lo } = this;
+    return slots.sort((left, right) =>
+      compareHalves(hi[left] as number, lo[left] as number, hi[right] as number, lo[right] as number),
+    );
+  }
+
+  /** The ids of slots, for a query. */
+  scidsOf(slots: readonly number[]): BigUint64Array {
+    const scids = new BigUint64Array(slots.length);
+    const halves = halvesOf(scids);
+    for (const [index, slot] of slots.entries()) {
+      halves[index * 2 + HI] = this.hi[slot] as number;
+      halves[index * 2 + LO] = this.lo[slot] as number;
+    }
+    return scids;
   }
 
   get size(): number {

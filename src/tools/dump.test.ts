@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { concatBytes, toHex } from '../base/bytes.ts';
 import type { BuiltMap } from '../simnet/build_map.ts';
+import { goodStore } from '../store/damaged_stores.test.support.ts';
 import { encodeRecord } from '../store/format.ts';
 import { encodeChanDying, encodeDeleteChan } from '../wire/gossip_store_messages.ts';
 import { FLAG_COMPLETED, FLAG_DELETED, FLAG_DYING } from '../wire/store_record.ts';
@@ -32,7 +33,7 @@ const dump = (
 ): Promise<ToolResult> =>
   runTool(
     ['dump', 'store_argument'],
-    'return tools.dump(tools.openStoreArgument(args[0], args[0], "regtest"), args[1]);',
+    'return tools.dump(tools.openStoreArgument(tools.findStore(args[0], args[0], "regtest")), args[1]);',
     [path, { json, raw, deleted }],
     leaveAfter,
   );
@@ -105,31 +106,72 @@ test('a record of a known type that does not fit it is shown as malformed, and t
   assert.equal(found.at(-1)?.name, 'gossip_store_delete_chan');
 });
 
-test('a damaged file is shown up to the damage, which is named with a next step; exit code 4', async () => {
+test('damage is a line between the records, which go on behind it; named with a next step; exit code 4', async () => {
   const flipped = Uint8Array.from(image);
   flipped[59 + 300]! ^= 1;
   const torn = image.subarray(0, image.length - 5);
-  for (const [bytes, why, lines] of [
+  const all = 1 + 2 * map.channels + map.updates + map.nodes;
+  for (const [bytes, kind, place] of [
     [flipped, 'bad_checksum', 1],
-    [torn, 'torn_record', 2 * map.channels + map.updates + map.nodes],
+    [torn, 'torn_tail', all - 1],
   ] as const) {
     const path = fileWith(bytes);
     const result = await dump(path);
     assert.equal(result.code, 4);
-    assert.equal(result.out.trimEnd().split('\n').length, lines);
-    assert.match(
-      result.err,
-      new RegExp(`stopped at byte \\d+ of ${bytes.length}: ${why}\\. No funds are in this file`),
-    );
-    assert.match(result.err, /Next: /);
+    const lines = result.out.trimEnd().split('\n');
+    assert.equal(lines.length, all);
+    assert.match(lines[place]!, new RegExp(`^#\\d+ DAMAGED ${kind} length=\\d+ \\w+_announcement$`));
+    assert.match(result.err, /1 damaged place \(\d+ bytes\), 0 damaged headers\. /);
+    assert.match(result.err, /No funds are in this file\. Next: gossipd check \//);
+    const found = rows(await dump(path, { json: true }));
+    assert.deepEqual([found[place]?.['gap'], found.length], [kind, all]);
+    assert.equal(found[place]?.['position'], place === 1 ? 47 : Number(/^#(\d+)/.exec(lines[place]!)?.[1]));
   }
 });
 
-test('a file of another version, an empty one and a missing one are errors with a code', async () => {
+test('a record whose header was damaged is shown, and what was wrong with it', async () => {
+  const incomplete = Uint8Array.from(image);
+  incomplete[47] = 0;
+  const result = await dump(fileWith(incomplete), { json: true });
+  const found = rows(result);
+  assert.deepEqual(
+    [result.code, found[1]?.['restored'], found[1]?.name],
+    [4, 'completed', 'channel_announcement'],
+  );
+  assert.equal(found.length, 1 + 2 * map.channels + map.updates + map.nodes);
+  assert.match(result.err, /0 damaged places \(0 bytes\), 1 damaged header/);
+});
+
+test('every version from 3 to 16 is shown, with the flags and records of its time', async () => {
+  for (let version = 3; version <= 16; version++) {
+    const store = goodStore(version, 2, { withPrivate: true, withDeleted: true, withShortUpdates: true });
+    const path = fileWith(store.bytes);
+    const result = await dump(path, { json: true, deleted: true });
+    assert.deepEqual([result.code, result.err], [0, ''], `version ${version}`);
+    const found = rows(result);
+    assert.equal(found.length, store.records.length);
+    found.forEach((row, index) => {
+      const record = store.records[index]!;
+      assert.deepEqual(
+        [row.offset, row.length, row.type],
+        [record.position + store.format.headerBytes, record.length, record.type],
+      );
+      assert.ok(!/unknown/.test(row.name), `${row.type} in version ${version}`);
+      assert.equal(row.flags.includes('DELETED'), (record.flags & FLAG_DELETED) !== 0);
+      assert.ok(!row.flags.includes('INCOMPLETE') && !row.flags.includes('RATELIMIT'));
+    });
+    assert.ok(found.some((row) => row['short_channel_id'] === '100000x1x0' && row['direction'] === 0));
+  }
+});
+
+test('a wrong version byte is seen through; no store, an empty one and a missing one are errors with a code', async () => {
   const other = Uint8Array.from(image);
   other[0] = 9;
+  const result = await dump(fileWith(other));
+  assert.equal(result.out.split('\n').length, 2 + 2 * map.channels + map.updates + map.nodes);
+  assert.match(result.err, /the version byte is 9, the records are of version 16/);
   for (const [path, code] of [
-    [fileWith(other), 'store_version_unsupported'],
+    [fileWith(Uint8Array.of(200, 1, 2, 3)), 'store_version_unsupported'],
     [fileWith(new Uint8Array(0)), 'store_version_unsupported'],
     [join(folder, 'none'), 'store_missing'],
   ] as const) {

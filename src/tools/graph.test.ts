@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { ChannelInfo, NodeInfo } from '../graph/views.ts';
 import type { BuiltMap } from '../simnet/build_map.ts';
+import { goodStore } from '../store/damaged_stores.test.support.ts';
 import { runTool, smallMap, type ToolResult } from './tool_process.test.support.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'gossipd-graph-'));
@@ -23,7 +24,7 @@ const graph = (
 ): Promise<ToolResult> =>
   runTool(
     ['graph', 'store_argument'],
-    `const store = tools.openStoreArgument(args[1], args[1], 'regtest');
+    `const store = tools.openStoreArgument(tools.findStore(args[1], args[1], 'regtest'));
      await tools[args[0]](...(args[2] === null ? [store, args[3]] : [store, args[2], args[3]]));`,
     [verb, path, subject ?? null, json],
   );
@@ -61,7 +62,7 @@ test('info: the figures of the map, as text and as JSON', async () => {
 test('node and channel: everything that is known, and each names the other', async () => {
   const dumped = await runTool(
     ['dump', 'store_argument'],
-    'return tools.dump(tools.openStoreArgument(args[0], args[0], "regtest"), { json: true, raw: false, deleted: false });',
+    'return tools.dump(tools.openStoreArgument(tools.findStore(args[0], args[0], "regtest")), { json: true, raw: false, deleted: false });',
     [map.storePath],
   );
   const announcement = JSON.parse(dumped.out.split('\n')[1]!) as {
@@ -127,12 +128,31 @@ test('not_found and bad_argument', async () => {
   }
 });
 
-test('a damaged store answers from what is in front of the damage, and says so', async () => {
-  const path = join(folder, 'torn');
+test('a damaged store answers from what is sound, in front of the damage and behind it, and says so', async () => {
+  const path = join(folder, 'damaged');
   const bytes = readFileSync(map.storePath);
-  writeFileSync(path, bytes.subarray(0, bytes.length - 3));
-  const result = await graph('graphInfo', undefined, true, path);
-  assert.equal(result.code, 0);
-  assert.equal((JSON.parse(result.out) as Info).complete, false);
-  assert.match(result.err, /torn_record\)\. No funds are in this file\. Next: /);
+  const [torn, flipped] = [bytes.subarray(0, bytes.length - 3), Buffer.from(bytes)];
+  // In a channel_update: the record behind the first announcement and its amount.
+  flipped[bytes.readUInt16BE(49) + 59 + 22 + 12 + 70]! ^= 1;
+  for (const [damaged, kind] of [
+    [torn, 'torn_tail'],
+    [flipped, 'bad_checksum'],
+  ] as const) {
+    writeFileSync(path, damaged);
+    const result = await graph('graphInfo', undefined, true, path);
+    assert.equal(result.code, 0);
+    const info = JSON.parse(result.out) as Info;
+    assert.deepEqual([info.complete, info.channels], [false, map.channels]);
+    assert.match(result.err, new RegExp(`${kind}\\)\\. No funds are in this file\\. Next: gossipd check `));
+  }
+});
+
+test('versions 14 and 15 are read, older ones refused with the next command', async () => {
+  const path = join(folder, 'older');
+  for (const version of [14, 15, 9]) {
+    writeFileSync(path, goodStore(version, 3).bytes);
+    const result = await graph('graphInfo', undefined, true, path);
+    if (version === 9) assert.match(result.err, /^store_version_unsupported: .* has version 9; /);
+    else assert.deepEqual([result.code, (JSON.parse(result.out) as Info).channels], [0, 3], result.err);
+  }
 });

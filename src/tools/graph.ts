@@ -7,11 +7,14 @@ import { NetworkGraph } from '../graph/network_graph.ts';
 import { graphStatistics } from '../graph/statistics.ts';
 import { type ChannelInfo, channelInfo, channelOf, type NodeInfo, nodeInfo, nodeOf } from '../graph/views.ts';
 import { headerLength } from '../store/format.ts';
-import { type ScanEnd, scanStore } from '../store/scan.ts';
+import { type Gap, SalvageReader } from '../store/salvage_reader.ts';
 import type { StoreFile } from '../store/store_file.ts';
+import { detectFormat, NEWEST_KNOWN_VERSION } from '../store/versions.ts';
 import { RECORD_HEADER_BYTES, type StoreOffset } from '../wire/store_record.ts';
 import { printJson, printText } from './output.ts';
 import type { StoreArgument } from './store_argument.ts';
+
+const OLDEST_GRAPH_VERSION = 14;
 
 const notInMap = (what: string): OperationalError =>
   new OperationalError(
@@ -21,16 +24,43 @@ const notInMap = (what: string): OperationalError =>
     'See what is there with "gossipd graph info".',
   );
 
-const loadGraph = ({ path, file }: StoreArgument): { graph: NetworkGraph; scan: ScanEnd } => {
-  const graph = new NetworkGraph();
-  const scan = scanStore(file, (record) => graph.apply(record));
-  if (scan.reason !== 'end_of_file') {
-    process.stderr.write(
-      `gossipd: ${path}: read up to byte ${scan.end} of ${file.size()} (${scan.reason}). No funds are in this file. ` +
-        'Next: "gossipd dump FILE" shows the last good record.\n',
+interface LoadedGraph {
+  readonly graph: NetworkGraph;
+  readonly records: number;
+  /** Nothing in the file is damaged. */
+  readonly complete: boolean;
+}
+
+/** Reads versions 14 to 16, which differ in flags only, and goes on behind damage. */
+const loadGraph = ({ path, file }: StoreArgument): LoadedGraph => {
+  const { format, versionByte } = detectFormat(file);
+  if (format === undefined || format.version < OLDEST_GRAPH_VERSION) {
+    throw new OperationalError(
+      'store_version_unsupported',
+      'stop',
+      `${path} has version ${versionByte ?? 'none'}; this reads versions ${OLDEST_GRAPH_VERSION} to ${NEWEST_KNOWN_VERSION}`,
+      `Write it in a current one with "gossipd convert ${path} --to 16 --output NEW".`,
     );
   }
-  return { graph, scan };
+  const graph = new NetworkGraph();
+  const reader = new SalvageReader(file, { format });
+  let records = 0;
+  let lost: Gap | undefined;
+  for (;;) {
+    const step = reader.next();
+    if (step === 'end') break;
+    if (step === 'gap') lost ??= reader.gap;
+    if (step !== 'live') continue;
+    records++;
+    graph.apply(reader.record);
+  }
+  if (lost !== undefined) {
+    process.stderr.write(
+      `gossipd: ${path}: damaged at byte ${lost.position} of ${file.size()} (${lost.kind}). No funds are in this file. ` +
+        `Next: gossipd check ${path}\n`,
+    );
+  }
+  return { graph, records, complete: lost === undefined };
 };
 
 const readMessageFrom =
@@ -53,13 +83,13 @@ const utc = (seconds: number): string => (seconds === 0 ? 'never' : new Date(sec
 
 /** Prints the figures of the whole map. */
 export const graphInfo = async (store: StoreArgument, json: boolean): Promise<void> => {
-  const { graph, scan } = loadGraph(store);
+  const { graph, records, complete } = loadGraph(store);
   const figures = graphStatistics(graph, unixSeconds(Math.floor(Date.now() / 1000)));
   const info = {
     store: store.path,
     bytes: store.file.size(),
-    records: scan.records,
-    complete: scan.reason === 'end_of_file',
+    records,
+    complete,
     ...figures,
   };
   await print(info, json, [

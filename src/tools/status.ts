@@ -9,11 +9,21 @@ const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 const lines = (status: DaemonStatus): string[] => [
   `gossipd ${status.version} on ${status.network}, up ${status.uptime_seconds} s, node ${status.node_id}`,
   `sync      ${status.sync.state.replaceAll('_', ' ')}: ${status.sync.percent.toFixed(1)} % of ${status.sync.totalKnownToPeers} channels that our peers have`,
+  ...(status.sync.refetchLeft === 0
+    ? []
+    : [
+        `healing   ${status.sync.refetchLeft} messages that a damaged part of the store held are being fetched again`,
+      ]),
   `map       ${status.channels} channels, ${status.half_channels} updates, ${status.nodes} nodes`,
   `checked   ${status.signatures_checked} signatures, ${status.rejected} messages refused`,
   `chain     ${status.chain.verifies ? status.chain.backend : 'none: channels are unverified and not relayed unless configured'}`,
   `store     ${status.store.path}: ${megabytes(status.store.bytes)}, ${megabytes(status.store.durable_bytes)} durable, ${status.store.state}` +
     (status.store.reason === '' ? '' : ` (${status.store.reason}; no funds are in this file)`),
+  ...(status.store.damaged_ranges === 0
+    ? []
+    : [
+        `damage    ${status.store.damaged_ranges} ranges found; bytes set aside in ${status.store.quarantine || 'no file'}`,
+      ]),
   `memory    ${megabytes(status.rss_bytes)}`,
   `listening ${status.listening.length === 0 ? 'no' : status.listening.join(', ')}`,
   `peers     ${status.peers.length}`,

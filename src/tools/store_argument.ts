@@ -4,18 +4,15 @@ import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { OperationalError } from '../base/errors.ts';
 import { nodeStoreFolder, type StoreFile } from '../store/store_file.ts';
+import type { StorePlace } from './cli.ts';
 
 export interface StoreArgument {
   readonly path: string;
   readonly file: StoreFile;
 }
 
-/** Opens for reading. Throws OperationalError `store_missing` that lists where it looked. */
-export const openStoreArgument = (
-  argument: string | undefined,
-  dataDir: string,
-  network: string,
-): StoreArgument => {
+/** Throws OperationalError `store_missing` that lists where it looked. */
+export const findStore = (argument: string | undefined, dataDir: string, network: string): StorePlace => {
   const candidates =
     argument === undefined
       ? [join(dataDir, 'gossip_store'), join(homedir(), '.lightning', network, 'gossip_store')]
@@ -26,8 +23,16 @@ export const openStoreArgument = (
       'store_missing',
       'stop',
       `no gossip_store at ${candidates.join(' nor at ')}`,
-      'Name the file: "gossipd dump FILE". CLN keeps it in the network folder of its lightning-dir.',
+      'Name the file. CLN keeps it in the network folder of its lightning-dir, e.g. ~/.lightning/bitcoin/gossip_store.',
     );
   }
-  return { path, file: nodeStoreFolder(dirname(path)).open(basename(path), 'read') };
+  const [directory, name] = [dirname(path), basename(path)];
+  const folder = nodeStoreFolder(directory);
+  return { path, directory, name, folder, open: () => folder.open(name, 'read') };
 };
+
+/** Opens for reading. Throws OperationalError. */
+export const openStoreArgument = (place: StorePlace): StoreArgument => ({
+  path: place.path,
+  file: place.open(),
+});

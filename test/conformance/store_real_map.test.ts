@@ -44,7 +44,7 @@ test('the real mainnet map loads whole and is left byte for byte as it was', asy
     assert.deepEqual(Object.fromEntries(types), { 4107: 1, 256: 50_808, 4101: 50_808, 258: 101_616 });
     assert.equal(store.loadReport.records, 203_233);
     assert.deepEqual(store.loadReport.dropped, {});
-    assert.equal(store.loadReport.tail, undefined);
+    assert.equal(store.loadReport.rewritten, undefined);
     assert.equal(store.publishedBytes, 38_918_975);
     assert.equal(store.durableBytes, 38_918_975);
     const cursor = store.cursor('start');

@@ -12,7 +12,11 @@ import {
 } from './store_crash_sweeps.ts';
 
 test('at length: a stop at every operation, then a power cut with any subset of the unsynced writes', async () => {
-  assert.ok((await stopEverywhere(40)) > 8000);
+  assert.ok((await stopEverywhere(170)) > 50_000);
+});
+
+test('at length: the same with compactions among what is done', async () => {
+  assert.ok((await stopEverywhere(100, true)) > 50_000);
 });
 
 test('at length: a write torn at every byte', () => tearEverywhere(true));

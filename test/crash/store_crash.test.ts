@@ -22,6 +22,10 @@ test('a stop at every operation, then a power cut with any subset of the unsynce
   assert.ok((await stopEverywhere(6)) > 1000);
 });
 
+test('the same with compactions among what is done', async () => {
+  assert.ok((await stopEverywhere(4, true)) > 1000);
+});
+
 test('a write torn at every byte', () => tearEverywhere(false));
 
 test('surviving writes that reach the disk in another order', () => reorderWrites(150));

@@ -27,6 +27,10 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Bytes of standard output after which its reader leaves. */
   readonly leaveAfter?: number;
+  /** A command that replaces itself by the one behind it, such as prlimit, with its arguments. */
+  readonly under?: readonly string[];
+  /** After this the process is killed: a minute unless given. */
+  readonly patienceMs?: number;
 }
 
 /** A folder of its own for each test file, and everything that was started in it. */
@@ -71,10 +75,12 @@ export class CliProcess {
   readonly #child: ChildProcessByStdio<null, Readable, Readable>;
   #isOver = false;
 
-  constructor(args: readonly string[], home: string, { env = {}, leaveAfter }: CliOptions) {
+  constructor(args: readonly string[], home: string, options: CliOptions) {
+    const { env = {}, leaveAfter, under = [], patienceMs = PATIENCE_MS } = options;
     // PATH alone is handed on: what whoever runs the tests has configured is not to be seen.
     const environment = { PATH: process.env['PATH'] ?? '', HOME: home, NO_COLOR: '1', ...env };
-    const child = spawn(process.execPath, [join(home, LAUNCHER_NAME), ...args], {
+    const [command = '', ...rest] = [...under, process.execPath, join(home, LAUNCHER_NAME), ...args];
+    const child = spawn(command, rest, {
       cwd: home,
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -89,7 +95,7 @@ export class CliProcess {
       this.err += piece;
     });
     this.ended = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+      const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs);
       child.once('error', reject);
       child.once('close', (code, signal) => {
         clearTimeout(timer);

@@ -130,7 +130,7 @@ test('whatever hostile peers do, the daemon stays up, its honest peers are serve
   server.freeze();
   const target = await start(
     'target',
-    { listen: ['127.0.0.1:0'], peers: [server.address], inbound_peers: '200', ping_interval_s: '1' },
+    { listen: ['127.0.0.1:0'], peers: [server.address], inbound_peers: '200', ping_interval_s: '2' },
     positionOfChannel(CHANNELS / 2),
   );
   const client = await start('client', { peers: [target.address] });
