@@ -14,6 +14,9 @@ import { parseArgs } from 'node:util';
 import { setup } from './setup.mjs';
 
 const CONCURRENCY = 2;
+/** A file that takes longer hangs: it is ended and named, and the others go on. The slowest take under a minute, or ten with --long. */
+const FILE_TIMEOUT_MS = 240_000;
+const LONG_FILE_TIMEOUT_MS = 3_600_000;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Paths like `src/wire/init.test.js`, relative to dist. */
@@ -70,6 +73,7 @@ const main = () => {
     [
       '--test',
       `--test-concurrency=${CONCURRENCY}`,
+      `--test-timeout=${options.long ? LONG_FILE_TIMEOUT_MS : FILE_TIMEOUT_MS}`,
       `--test-reporter=${pathToFileURL(join(root, 'scripts', 'test_reporter.mjs'))}`,
       '--test-reporter-destination=stdout',
       ...(options.name === undefined ? [] : [`--test-name-pattern=${options.name}`]),
