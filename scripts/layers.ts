@@ -4,7 +4,7 @@
  * warnings are printed and do not fail.
  *
  * judge() is pure, so that a test can hand it a bad file for every rule. Tests beside the code may import any room and touch
- * the machine; they may import test/fixtures/ and nothing else from outside src/, and the rules about text hold for them too.
+ * the machine; they may import test/fixtures/ and test/contract/, and nothing else from outside src/, and the rules about text hold for them too.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path/posix';
@@ -73,7 +73,7 @@ const judgeRelative = (subject: Subject, found: Import): void => {
   const target = join(subject.path, '..', found.specifier);
   if (!found.specifier.endsWith('.ts'))
     subject.add(found.line, found.specifier, 'a relative import names the file with its .ts ending');
-  if (subject.isTest && target.startsWith('test/fixtures/')) return;
+  if (subject.isTest && /^test\/(?:fixtures|contract)\//.test(target)) return;
   if (!target.startsWith('src/')) {
     subject.add(
       found.line,

@@ -193,10 +193,10 @@ const cli: Cli = {
     return findStore(argument, data_dir, network);
   },
   network: (flags) => storeConfig(flags).network,
-  utxo: async (flags) => {
-    const { utxoFromConfig } = await import('./daemon/utxo_source.ts');
+  chain: async (flags) => {
+    const { openQuietChainBackend } = await import('./daemon/chain_backend.ts');
     const { network, config, utxo } = flags;
-    return utxoFromConfig(configOf({ network, config, utxo }));
+    return openQuietChainBackend(configOf({ network, config, utxo }));
   },
   version: VERSION,
   wantsJson,

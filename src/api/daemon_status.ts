@@ -1,6 +1,8 @@
 /**
  * What a daemon answers to the method `status` of its local socket: made by daemon/, shown by tools/, read by scripts.
  */
+import type { MannersStatus } from '../ingest/ingest.ts';
+import type { PeerSetStatus } from '../peer/peer_set.ts';
 import type { SeekerStatus } from '../sync/seeker_status.ts';
 
 export interface PeerStatus {
@@ -12,6 +14,41 @@ export interface PeerStatus {
   readonly bytes_out: number;
   readonly messages_in: number;
   readonly messages_out: number;
+  /** Bytes of gossip messages that it sent, and of those that were accepted. */
+  readonly offered_bytes: number;
+  readonly useful_bytes: number;
+  /** The share of the second in the first, 0 to 1; 0 before any. */
+  readonly useful_ratio: number;
+  /** Of the quickest answered ping; null before the first. */
+  readonly latency_ms: number | null;
+  /** Memory that is held for it. */
+  readonly memory_bytes: number;
+}
+
+export interface ChainStatus {
+  readonly backend: string;
+  readonly verifies: boolean;
+  /** `ok`, `connecting` or `unavailable`. */
+  readonly state: string;
+  /** Why it is not ok, with the next step; else empty. */
+  readonly reason: string;
+  readonly requests: number;
+  readonly failures: number;
+  /** Of the last block that was looked at; null before the first, and without a backend that follows a chain. */
+  readonly height: number | null;
+  readonly hash: string;
+  /** Blocks to the tip. */
+  readonly behind: number;
+  /** Channels whose output is spent, on their way out. */
+  readonly dying_channels: number;
+  readonly spends_seen: number;
+  /** Accepted without a chain, and vouched for by it since; what is left of that; questions that wait for an answer. */
+  readonly verified_channels: number;
+  readonly verifying_left: number;
+  readonly questions_waiting: number;
+  /** Channels known to be closed, and those pruned for want of updates: neither is asked for. */
+  readonly closed_scids: number;
+  readonly zombies: number;
 }
 
 export interface DaemonStatus {
@@ -35,7 +72,13 @@ export interface DaemonStatus {
   /** Verdicts by reason code, without the zeros. */
   readonly verdicts: Readonly<Record<string, number>>;
   readonly ingest_backlog: number;
-  readonly chain: { readonly backend: string; readonly verifies: boolean };
+  readonly chain: ChainStatus;
+  /** Whom we talk to, know of, and have banned. */
+  readonly connections: PeerSetStatus;
+  /** Budgets of message origins, repeats and the blacklist. */
+  readonly manners: MannersStatus;
+  /** Accepted messages that break a rule for their origin, by code, without the zeros. */
+  readonly lint: Readonly<Record<string, number>>;
   readonly store: {
     readonly path: string;
     readonly bytes: number;

@@ -53,6 +53,12 @@ test('with nothing given every key has its default', () => {
     relay_unverified: false,
     accept_unverified: true,
     utxo: 'none',
+    blacklist: true,
+    bitcoind_cookie: '/home/ada/.bitcoin/.cookie',
+    bitcoind_zmq: 'none',
+    chain_poll_s: 5,
+    proxy: 'none',
+    always_use_proxy: false,
     bytes_per_second_out: 900_000,
     bytes_per_second_in: 1_000_000,
     ping_interval_s: 30,
@@ -92,6 +98,9 @@ test('every key can be given as flag, as variable and in the file', () => {
     store_version: '14',
     progress: 'never',
     utxo: 'table:/t',
+    bitcoind_cookie: '/c',
+    bitcoind_zmq: '127.0.0.1:28332',
+    proxy: '[::1]:9050',
     rpc_socket: '/s',
   };
   for (const key of CONFIG_KEYS) {
@@ -263,6 +272,17 @@ test('a chain backend is none or a table with a file', () => {
   assert.equal(loadConfig(sources({ flags: { utxo: 'table:/a b' } })).utxo, 'table:/a b');
   assert.match(refused({ flags: { utxo: 'table:' } }).message, /"table:" is no chain backend/);
   refused({ flags: { utxo: 'bitcoind' } });
+  const secret = refused({ flags: { utxo: 'bitcoind:http://a:secret@' } });
+  assert.doesNotMatch(secret.message, /secret/);
+  assert.equal(
+    loadConfig(sources({ flags: { bitcoindZmq: 'tcp://127.0.0.1:28332' } })).bitcoind_zmq,
+    '127.0.0.1:28332',
+  );
+  refused({ flags: { proxy: '127.0.0.1' } });
+  assert.equal(
+    loadConfig(sources({ flags: { network: 'regtest' } })).bitcoind_cookie,
+    '/home/ada/.bitcoin/regtest/.cookie',
+  );
 });
 
 test('words for yes and no are understood in text', () => {

@@ -42,6 +42,8 @@ interface ValueTypes {
   readonly listen_list: readonly ListenAddress[];
   /** `NODE_ID@HOST:PORT`, checked. */
   readonly peer_list: readonly string[];
+  /** `none`, or `HOST:PORT`. */
+  readonly address: string;
   readonly utxo: UtxoChoice;
 }
 
@@ -146,6 +148,15 @@ const dataFolder = ({ env, home }: ConfigSources): string => {
 
 const MAX_DEFAULT_WORKERS = 8;
 
+/** Where bitcoind keeps the files of each network. */
+const BITCOIND_FOLDERS: Readonly<Record<NetworkName, string>> = {
+  bitcoin: '',
+  testnet: 'testnet3',
+  testnet4: 'testnet4',
+  signet: 'signet',
+  regtest: 'regtest',
+};
+
 /** Defaults that depend on the machine and on other keys; the test of the table holds it to be complete. */
 const derivedDefault = (
   key: ConfigKey,
@@ -157,6 +168,8 @@ const derivedDefault = (
     const older = sources.env['GOSSIPD_DIR'] ?? '';
     return older === '' ? join(dataFolder(sources), 'gossipd', network) : older;
   }
+  if (key === 'bitcoind_cookie')
+    return join(sources.home, '.bitcoin', BITCOIND_FOLDERS[network as NetworkName], '.cookie');
   if (key === 'rpc_socket') return join(dataDir, 'gossipd.sock');
   if (key === 'verify_workers') return Math.max(1, Math.min(MAX_DEFAULT_WORKERS, sources.cores));
   throw new Bug(`${key} has a derived default that nobody derives`);

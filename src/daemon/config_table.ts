@@ -5,6 +5,7 @@
  * A key is snake_case; its flag is `--kebab-case`, its variable `GOSSIPD_UPPER_SNAKE`. A default called `derived` depends on
  * the machine or on other keys; config.ts computes it and `derived_from` says how.
  */
+import { CHAIN_CHOICES_TEXT } from './chain_choice.ts';
 
 interface Described {
   /** One line for people, starting in lower case, without a full stop at the end. */
@@ -52,7 +53,13 @@ export interface PeersEntry extends Described {
   readonly max_items: number;
 }
 
-/** `none` or `table:FILE`. */
+/** `none`, or `HOST:PORT`. */
+export interface AddressEntry extends Described {
+  readonly type: 'address';
+  readonly default: 'none';
+}
+
+/** See chain_choice.ts. */
 export interface UtxoEntry extends Described {
   readonly type: 'utxo';
   readonly default: 'none';
@@ -65,6 +72,7 @@ export type ConfigEntry =
   | PathEntry
   | ListenEntry
   | PeersEntry
+  | AddressEntry
   | UtxoEntry;
 
 export const CONFIG_TABLE = {
@@ -159,7 +167,41 @@ export const CONFIG_TABLE = {
   utxo: {
     type: 'utxo',
     default: 'none',
-    doc: 'chain backend that confirms funding outputs: none, or table:FILE',
+    doc: 'chain backend that confirms funding outputs and sees them spent',
+  },
+  blacklist: {
+    type: 'boolean',
+    default: true,
+    doc: 'forget nodes that claim one funding output twice under different names',
+  },
+  bitcoind_cookie: {
+    type: 'path',
+    default: 'derived',
+    derived_from: '.cookie in the folder of the network in ~/.bitcoin',
+    doc: 'cookie file of bitcoind, read when utxo names no user and password',
+  },
+  bitcoind_zmq: {
+    type: 'address',
+    default: 'none',
+    doc: 'where bitcoind publishes hashblock (its zmqpubhashblock); without it the tip is polled',
+  },
+  chain_poll_s: {
+    type: 'integer',
+    unit: 'seconds',
+    default: 5,
+    min: 1,
+    max: 3600,
+    doc: 'time between two questions for the tip of the chain',
+  },
+  proxy: {
+    type: 'address',
+    default: 'none',
+    doc: 'proxy (SOCKS5) through which onion addresses are dialled, as that of Tor at 127.0.0.1:9050',
+  },
+  always_use_proxy: {
+    type: 'boolean',
+    default: false,
+    doc: 'dial everything through the proxy and let it resolve names',
   },
   bytes_per_second_out: {
     type: 'integer',
@@ -252,8 +294,10 @@ export const acceptedText = (entry: ConfigEntry): string => {
       return `at most ${entry.max_items} addresses HOST:PORT`;
     case 'peer_list':
       return `at most ${entry.max_items} peers NODE_ID@HOST:PORT`;
+    case 'address':
+      return 'none or HOST:PORT';
     case 'utxo':
-      return 'none or table:FILE';
+      return CHAIN_CHOICES_TEXT;
   }
 };
 
@@ -269,6 +313,7 @@ export const defaultText = (entry: ConfigEntry): string => {
       return 'none';
     case 'boolean':
     case 'choice':
+    case 'address':
     case 'utxo':
       return String(entry.default);
   }

@@ -29,6 +29,7 @@ const VALUE_NAMES: Readonly<Record<ConfigEntry['type'], string>> = {
   path: ' <path>',
   listen_list: ' <host:port>',
   peer_list: ' <node_id@host:port>',
+  address: ' <host:port>',
   utxo: ' <backend>',
 };
 
@@ -64,6 +65,7 @@ const tomlExample = (entry: ConfigEntry): string => {
     case 'integer':
       return entry.default === 'derived' ? '2' : String(entry.default);
     case 'choice':
+    case 'address':
     case 'utxo':
       return JSON.stringify(entry.default);
     case 'path':

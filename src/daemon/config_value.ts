@@ -5,6 +5,7 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { OperationalError } from '../base/errors.ts';
 import { parsePeerAddress, peerAddressText } from '../peer/peer_address.ts';
+import { chainChoiceShown, parseChainChoice } from './chain_choice.ts';
 import {
   acceptedText,
   type ConfigEntry,
@@ -34,7 +35,8 @@ export interface ValueContext {
   readonly home: string;
 }
 
-export type UtxoChoice = 'none' | `table:${string}`;
+/** Read by parseChainChoice; the path of a table is absolute. */
+export type UtxoChoice = string;
 
 /** Host without brackets, and port. */
 export type ListenAddress = readonly [host: string, port: number];
@@ -56,7 +58,8 @@ const exampleOf: Readonly<Record<ConfigEntry['type'], string>> = {
   path: '/var/lib/gossipd',
   listen_list: '0.0.0.0:9735',
   peer_list: '03864ef025fde8fb587d989186ce6a4a186895ee44a926bfc370e2c366597a3f8f@3.33.236.230:9735',
-  utxo: 'table:/var/lib/gossipd/utxo_table',
+  address: '127.0.0.1:9050',
+  utxo: 'bitcoind:http://127.0.0.1:8332',
 };
 
 const exampleFor = (entry: ConfigEntry): string => {
@@ -153,11 +156,18 @@ const peerValue = (given: Given, text: string, defaultPort: number): string => {
 
 const utxoValue = (given: Given, context: ValueContext): UtxoChoice => {
   const text = textValue(given);
-  if (text === 'none') return 'none';
-  const file = /^table:(.+)$/.exec(text)?.[1];
-  return file === undefined
-    ? refuse(given, `${quoted(text)} is no chain backend`)
-    : `table:${pathValue(file, context)}`;
+  const choice = parseChainChoice(text);
+  if (choice === undefined) return refuse(given, `${quoted(chainChoiceShown(text))} is no chain backend`);
+  return choice.kind === 'table' ? `table:${pathValue(choice.path, context)}` : text;
+};
+
+/** `none`, or HOST:PORT with an IPv6 host in brackets; `tcp://` in front is what bitcoind's own configuration says. */
+const addressValue = (given: Given): string => {
+  const text = textValue(given).replace(/^tcp:\/\//, '');
+  if (text === 'none') return text;
+  const [host, port] = listenValue(given, text, 0);
+  if (port === 0) return refuse(given, `${quoted(text)} is not HOST:PORT`);
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 };
 
 /** The value of one key, checked against its entry. Throws OperationalError `bad_config`. */
@@ -178,6 +188,8 @@ export const parseValue = (given: Given, context: ValueContext): ConfigValue => 
       return listValue(given, entry.max_items).map((text) => listenValue(given, text, context.defaultPort));
     case 'peer_list':
       return listValue(given, entry.max_items).map((text) => peerValue(given, text, context.defaultPort));
+    case 'address':
+      return addressValue(given);
     case 'utxo':
       return utxoValue(given, context);
   }

@@ -49,8 +49,12 @@ test('a loss reaches the seeker in a turn of its own, and the operator in one li
   );
   healing.refetched({ recovered: 4, givenUp: 0 });
   assert.match(lines[1]!.message, /is back$/);
+  healing.refetched({ recovered: 1, givenUp: 0 });
+  assert.equal(lines.length, 2, 'single channels that others had fetched are no news');
+  healing.lost({ channels: [{ scidHi: 9, scidLo: 9, flags: 7 }], nodes: [] });
+  clock.advance(0);
   healing.refetched({ recovered: 3, givenUp: 1 });
-  assert.deepEqual([lines[2]!.fields?.['back'], lines[2]!.fields?.['missing']], [3, 1]);
+  assert.deepEqual([lines[3]!.fields?.['back'], lines[3]!.fields?.['missing']], [3, 1]);
 });
 
 test('a new file without a loss, as after a compaction, moves offsets and says nothing', () => {

@@ -64,6 +64,8 @@ export class Healing {
   #refetcher: Refetcher | undefined;
   #channelsLost: () => void = () => {};
   #cancel: (() => void) | undefined;
+  /** Losses were handed over, and how that went has not been told. */
+  #isHealing = false;
 
   constructor({ graph, clock, log }: HealingOptions) {
     this.#graph = graph;
@@ -130,6 +132,9 @@ export class Healing {
 
   /** The seeker's onRefetched. */
   refetched({ recovered, givenUp }: RefetchOutcome): void {
+    // Others have single channels fetched too, and need no line about it.
+    if (!this.#isHealing) return;
+    this.#isHealing = false;
     if (givenUp === 0) {
       this.#log.info('all that was lost with the damaged part of the store is back', { messages: recovered });
       return;
@@ -164,6 +169,7 @@ export class Healing {
       this.#cancel = undefined;
       const lost = this.#lost;
       this.#lost = [];
+      this.#isHealing = true;
       this.#refetcher?.refetch(lost);
     });
   }

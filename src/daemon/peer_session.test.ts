@@ -45,6 +45,7 @@ const openSession = async (verdicts: readonly Verdict[] = []) => {
   const left = [...verdicts];
   const offered: number[] = [];
   const forgotten: number[] = [];
+  const charged: string[] = [];
   ingest.offer = (raw, origin, done) => {
     offered.push(origin, raw.length);
     const next = left.shift();
@@ -55,11 +56,15 @@ const openSession = async (verdicts: readonly Verdict[] = []) => {
   session = new PeerSession(
     connection,
     7,
-    { ...common, store, ingest, seeker, rng },
+    {
+      ...{ ...common, store, ingest, seeker, rng, utxo: utxoNone },
+      contributions: new WeakMap(),
+      charge: (_charged, reason) => charged.push(reason),
+    },
     { flushIntervalMs: 1_000, relayUnverified: false },
   );
   rig.run();
-  return { rig, session, seeker, offered, forgotten };
+  return { rig, session, seeker, offered, forgotten, charged };
 };
 
 const update = (): Uint8Array => {
@@ -73,11 +78,12 @@ const warnings = (rig: Rig): string[] =>
     assert.ok(!isWireFault(warning));
     return new TextDecoder().decode(warning.data);
   });
-const after = async (...verdicts: readonly Verdict[]): Promise<Rig> => {
-  const { rig } = await openSession(verdicts);
+const after = async (...verdicts: readonly Verdict[]): Promise<Rig> => (await chargedAfter(...verdicts)).rig;
+const chargedAfter = async (...verdicts: readonly Verdict[]): Promise<{ rig: Rig; charged: string[] }> => {
+  const { rig, charged } = await openSession(verdicts);
   for (const _verdict of verdicts) rig.peer.send(update());
   rig.run();
-  return rig;
+  return { rig, charged };
 };
 
 test('gossip goes to ingest under the number of the session', async () => {
@@ -96,6 +102,16 @@ test('verdicts accept, ignore and hold say nothing to the peer', async () => {
   );
   assert.deepEqual(warnings(rig), []);
   assert.equal(rig.because, undefined);
+});
+
+test('only broken rules are charged', async () => {
+  const { charged } = await chargedAfter(
+    IGNORE.known,
+    HOLD.held_for_channel,
+    WARN.malformed,
+    CLOSE.bad_signature,
+  );
+  assert.deepEqual(charged, ['malformed', 'bad_signature']);
 });
 
 test('verdict warn: the peer is told the reason and stays', async () => {

@@ -8,15 +8,20 @@ import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/meter.ts';
 import type { Rng } from '../base/rng.ts';
 import type { Clock } from '../base/time.ts';
+import type { UtxoLookup } from '../chain/utxo_lookup.ts';
 import type { NetworkGraph } from '../graph/network_graph.ts';
 import type { Ingest } from '../ingest/ingest.ts';
-import type { Verdict } from '../ingest/verdict.ts';
+import type { ReasonCode, Verdict } from '../ingest/verdict.ts';
 import type { Connection, PeerMessage } from '../peer/connection.ts';
+import type { Contribution } from '../peer/rotation.ts';
 import type { GossipStore } from '../store/gossip_store.ts';
+import type { SyncPeerPort } from '../sync/ports.ts';
+import { QueryBudget } from '../sync/query_budget.ts';
 import { QueryServer } from '../sync/query_server.ts';
 import { RelayStream } from '../sync/relay_stream.ts';
 import type { Seeker } from '../sync/seeker.ts';
 import type { StoreOffset } from '../wire/store_record.ts';
+import type { Contributions } from './compose.ts';
 import { RecentOffsets } from './recent_offsets.ts';
 
 export interface SessionParts {
@@ -29,6 +34,10 @@ export interface SessionParts {
   readonly rng: Rng;
   readonly log: Log;
   readonly meter: Meter;
+  readonly utxo: UtxoLookup;
+  readonly contributions: Contributions;
+  /** Charges a connection for a broken rule; it may be closed by that. */
+  readonly charge: (connection: Connection, reason: ReasonCode) => void;
 }
 
 export interface SessionOptions {
@@ -46,6 +55,7 @@ export class PeerSession {
   readonly #queries: QueryServer;
   readonly #relay: RelayStream;
   readonly #onVerdict: (verdict: Verdict) => void;
+  readonly #port: SyncPeerPort;
 
   constructor(connection: Connection, origin: number, parts: SessionParts, options: SessionOptions) {
     this.connection = connection;
@@ -53,7 +63,7 @@ export class PeerSession {
     this.#parts = parts;
     const send = (raw: Uint8Array): void => connection.send(raw);
     const canSend = (): boolean => connection.canSend();
-    const { graph, store, network, clock, log, meter } = parts;
+    const { graph, store, network, clock, log, meter, seeker, utxo } = parts;
     this.#queries = new QueryServer({
       graph,
       store,
@@ -63,6 +73,8 @@ export class PeerSession {
       log,
       meter,
       serveUnverified: options.relayUnverified,
+      budget: new QueryBudget({ clock, meter }),
+      isUpToDate: () => seeker.hasSynced && (utxo.verifies || options.relayUnverified),
     });
     this.#relay = new RelayStream({
       graph,
@@ -79,12 +91,14 @@ export class PeerSession {
       staggerMs: Math.floor(parts.rng.fraction() * options.flushIntervalMs),
       relayUnverified: options.relayUnverified,
     });
-    this.#seekerId = parts.seeker.addPeer({
+    this.#port = {
       name: connection.name,
       outbound: connection.outbound,
       features: connection.init?.features ?? new Uint8Array(0),
       send,
-    });
+    };
+    parts.contributions.set(this.#port, () => parts.ingest.contributionOf(origin).accepted);
+    this.#seekerId = seeker.addPeer(this.#port);
     this.#onVerdict = (verdict) => this.#act(verdict);
   }
 
@@ -118,6 +132,12 @@ export class PeerSession {
     }
   }
 
+  /** What its gossip was good for so far. */
+  contribution(): Contribution {
+    const { offered_bytes, useful_bytes, accepted } = this.#parts.ingest.contributionOf(this.origin);
+    return { offeredBytes: offered_bytes, usefulBytes: useful_bytes, messagesNew: accepted };
+  }
+
   /** The record at `offset` came from this peer. */
   noteHas(offset: StoreOffset): void {
     this.#has.add(offset);
@@ -148,9 +168,11 @@ export class PeerSession {
   #act(verdict: Verdict): void {
     switch (verdict.action) {
       case 'warn':
-        return this.connection.warn(verdict.reason);
+        this.connection.warn(verdict.reason);
+        return this.#parts.charge(this.connection, verdict.reason);
       case 'close':
         this.connection.warn(verdict.reason);
+        this.#parts.charge(this.connection, verdict.reason);
         return this.connection.close('broke_gossip_rules', verdict.reason);
       case 'accept':
       case 'ignore':

@@ -5,13 +5,13 @@
 
 import type { DaemonStatus } from '../api/daemon_status.ts';
 import type { Log } from '../base/log.ts';
-import type { UtxoLookup } from '../chain/utxo_lookup.ts';
 import { type ConsoleLog, consoleLog } from '../observe/console_log.ts';
 import { type LineOutput, standardError } from '../observe/line_output.ts';
+import { openChainBackend } from './chain_backend.ts';
+import type { OpenOptions } from './compose.ts';
 import type { Config } from './config.ts';
 import { Daemon } from './daemon.ts';
 import { SyncProgress } from './sync_progress.ts';
-import { utxoFromConfig } from './utxo_source.ts';
 
 /** What must hold for a clean exit after a signal; then the process ends by itself (a hung disk must not keep it). */
 const STOP_DEADLINE_MS = 2_000;
@@ -21,8 +21,8 @@ export interface RunOptions {
   readonly log: Log;
   /** Where the log's lines and the progress row go. */
   readonly output: LineOutput;
-  /** Overrides the configured backend. */
-  readonly utxo?: UtxoLookup;
+  /** Instead of the configured backend. */
+  readonly openChain?: OpenOptions['openChain'];
   /** Called once, when the first sync is complete, with the seconds it took. */
   readonly onSynced?: (status: DaemonStatus, seconds: number) => void;
 }
@@ -38,10 +38,9 @@ export const runDaemon = async ({
   config,
   log,
   output,
-  utxo,
+  openChain = (ports) => openChainBackend(config, ports),
   onSynced,
 }: RunOptions): Promise<DaemonStatus> => {
-  const backend = utxo ?? utxoFromConfig(config);
   let finish: () => void = () => {};
   const finished = new Promise<void>((resolve) => {
     finish = resolve;
@@ -53,13 +52,13 @@ export const runDaemon = async ({
   // Before anything is opened: a signal during the start ends the process as cleanly as one later.
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
-  if (!backend.verifies) {
+  const daemon = await Daemon.start({ config, log, openChain });
+  if (!daemon.parts.utxo.verifies) {
     log.info(
       'no chain backend: channels are checked by their signatures only, marked unverified' +
         (config.relay_unverified ? ', and relayed because relay_unverified is set' : ', and not relayed'),
     );
   }
-  const daemon = await Daemon.start({ config, log, utxo: backend });
   const progress = new SyncProgress(daemon, log, output, showsProgress(config, output));
   progress.onFirstSync((status, seconds) => {
     onSynced?.(status, seconds);

@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import type { DaemonStatus } from '../api/daemon_status.ts';
 import { OperationalError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { lookupOnly } from '../chain/lookup_only.ts';
 import { openUtxoTable } from '../chain/utxo_table.ts';
 import type { LineOutput } from '../observe/line_output.ts';
 import { ProgressLine } from '../observe/progress_line.ts';
@@ -112,7 +113,7 @@ export const runSimnet = async (
       config: configure({ data_dir: dataDir, peers: addresses }),
       log,
       output,
-      utxo: openUtxoTable(readFileSync(map.utxoPath)),
+      openChain: () => lookupOnly(openUtxoTable(readFileSync(map.utxoPath))),
       onSynced: (_status, took) => {
         seconds = took;
         run.synced();

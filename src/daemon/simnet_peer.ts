@@ -8,6 +8,7 @@
 import { copyFileSync, constants as fsConstants, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { NETWORKS } from '../base/chain_hash.ts';
+import { lookupOnly } from '../chain/lookup_only.ts';
 import { openUtxoTable } from '../chain/utxo_table.ts';
 import { loadEngine } from '../crypto/engine.ts';
 import { consoleLog } from '../observe/console_log.ts';
@@ -66,7 +67,7 @@ const log = consoleLog({ level: 'unusual', json: false, output: standardError() 
 const daemon = await Daemon.start({
   config,
   log: log.part(`peer ${settings.share}`),
-  utxo: openUtxoTable(readFileSync(join(settings.mapFolder, 'utxo_table'))),
+  openChain: () => lookupOnly(openUtxoTable(readFileSync(join(settings.mapFolder, 'utxo_table')))),
   rpc: false,
   upkeep: false,
 });

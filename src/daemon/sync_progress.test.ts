@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { COMPLETE, QUIET } from '../../test/fixtures/daemon_status.ts';
 import type { DaemonStatus } from '../api/daemon_status.ts';
 import { unixSeconds } from '../base/time.ts';
 import { type ProgressView, progressRowText, summaryText } from './sync_progress.ts';
@@ -24,6 +25,8 @@ const READ: Partial<DaemonStatus> = {
   listening: [],
   uptime_seconds: 2,
   sync: {
+    completeness: COMPLETE,
+    ranges: [],
     state: 'synced',
     complete: true,
     peers: [],
@@ -49,7 +52,7 @@ const READ: Partial<DaemonStatus> = {
   rejected: 3,
   verdicts: {},
   ingest_backlog: 0,
-  chain: { backend: 'none', verifies: false },
+  ...QUIET,
   store: {
     path: '/x/gossip_store',
     bytes: 1_500_000,

@@ -142,6 +142,10 @@ export class NetworkGraph {
   dyingDeadline(channel: number): number {
     return this.#state.deadlines.get(channel) ?? 0;
   }
+  /** Where a dying channel's chan_dying is; 0, where no record can be, when there is none. */
+  dyingOffset(channel: number): StoreOffset {
+    return storeOffset(this.#state.dyingOffsets.get(channel) ?? 0);
+  }
   /** The announcement's header timestamp: that of the channel's first update ever, 0 before it. */
   channelTimestamp(channel: number): UnixSeconds {
     return this.#channels.timestamp[channel] as UnixSeconds;

@@ -11,6 +11,7 @@ const A = sampleNodeId(1);
 const B = sampleNodeId(2);
 const A_HEX = Buffer.from(A).toString('hex');
 const B_HEX = Buffer.from(B).toString('hex');
+const unread = (): undefined => undefined;
 const SCID = { hi: 539_268 * 256, lo: (845 << 16) | 1 };
 
 test('B7-41: a channel is shown with its short_channel_id as text, both nodes and both half channels', () => {
@@ -30,7 +31,7 @@ test('B7-41: a channel is shown with its short_channel_id as text, both nodes an
   });
   for (const record of [announced, amount, update]) graph.apply(record);
   const channel = channelOf(graph, parseScid('539268x845x1')!);
-  const info = channelInfo(graph, channel);
+  const info = channelInfo(graph, channel, unread);
   assert.deepEqual(info, {
     short_channel_id: '539268x845x1',
     node_id_1: A_HEX,
@@ -51,6 +52,7 @@ test('B7-41: a channel is shown with its short_channel_id as text, both nodes an
         message_flags: 1,
         channel_flags: 3,
         disabled: true,
+        not_routable: 'disabled',
         cltv_expiry_delta: 40,
         htlc_minimum_msat: 1000,
         htlc_maximum_msat: 990_000_000,
@@ -62,7 +64,7 @@ test('B7-41: a channel is shown with its short_channel_id as text, both nodes an
     ],
   });
   assert.deepEqual(JSON.parse(JSON.stringify(info)), info);
-  assert.equal(halfChannel(graph, channel, 0), null);
+  assert.equal(halfChannel(graph, channel, 0, unread), null);
 });
 
 test('amount 0 is shown as unverified, a dying channel with its deadline', () => {
@@ -70,7 +72,7 @@ test('amount 0 is shown as unverified, a dying channel with its deadline', () =>
   const graph = new NetworkGraph();
   for (const record of store.channel({ hi: 1, lo: 1, node1: A, node2: B }, 0n)) graph.apply(record);
   graph.apply(store.dying(1, 1, 800_072));
-  const { capacity_sat, unverified, dying, dying_deadline } = channelInfo(graph, 0);
+  const { capacity_sat, unverified, dying, dying_deadline } = channelInfo(graph, 0, unread);
   assert.deepEqual([capacity_sat, unverified, dying, dying_deadline], [0, true, true, 800_072]);
 });
 

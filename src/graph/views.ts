@@ -16,6 +16,7 @@ import {
 } from '../wire/node_announcement.ts';
 import type { StoreOffset } from '../wire/store_record.ts';
 import type { NetworkGraph } from './network_graph.ts';
+import { type NotRoutable, notRoutable } from './routability.ts';
 
 /** What the node on one side asks for forwarding over the channel: its latest channel_update. */
 export interface HalfChannel {
@@ -29,6 +30,8 @@ export interface HalfChannel {
   readonly message_flags: number;
   readonly channel_flags: number;
   readonly disabled: boolean;
+  /** Why no payment may be sent over it, as far as gossip tells; null when one may (B7-04, B7-18, B7-37). */
+  readonly not_routable: NotRoutable | null;
   /** Blocks. */
   readonly cltv_expiry_delta: number;
   /** Exact up to 2^53; likewise the maximum. */
@@ -103,8 +106,13 @@ export const nodeOf = (graph: NetworkGraph, nodeId: NodeId): number => {
   return bytes === undefined ? -1 : graph.nodeIndex(bytes, 0);
 };
 
-/** Null where no update has come. */
-export const halfChannel = (graph: NetworkGraph, channel: number, direction: 0 | 1): HalfChannel | null => {
+/** Null where no update has come. @param readMessage called for the announcements, whose features the graph does not keep */
+export const halfChannel = (
+  graph: NetworkGraph,
+  channel: number,
+  direction: 0 | 1,
+  readMessage: ReadMessage,
+): HalfChannel | null => {
   if (!graph.hasUpdate(channel, direction)) return null;
   return {
     direction,
@@ -114,6 +122,7 @@ export const halfChannel = (graph: NetworkGraph, channel: number, direction: 0 |
     message_flags: graph.messageFlags(channel, direction),
     channel_flags: graph.channelFlags(channel, direction),
     disabled: graph.isDisabled(channel, direction),
+    not_routable: notRoutable(graph, channel, direction, readMessage),
     cltv_expiry_delta: graph.cltvExpiryDelta(channel, direction),
     htlc_minimum_msat: graph.htlcMinimumMsat(channel, direction),
     htlc_maximum_msat: graph.htlcMaximumMsat(channel, direction),
@@ -124,7 +133,8 @@ export const halfChannel = (graph: NetworkGraph, channel: number, direction: 0 |
   };
 };
 
-export const channelInfo = (graph: NetworkGraph, channel: number): ChannelInfo => {
+/** @param readMessage see `halfChannel` */
+export const channelInfo = (graph: NetworkGraph, channel: number, readMessage: ReadMessage): ChannelInfo => {
   const deadline = graph.dyingDeadline(channel);
   return {
     short_channel_id: scidText(graph.scidHi(channel), graph.scidLo(channel)),
@@ -136,7 +146,7 @@ export const channelInfo = (graph: NetworkGraph, channel: number): ChannelInfo =
     dying_deadline: deadline === 0 ? null : deadline,
     timestamp: graph.channelTimestamp(channel),
     store_offset: graph.channelOffset(channel),
-    half_channels: [halfChannel(graph, channel, 0), halfChannel(graph, channel, 1)],
+    half_channels: [halfChannel(graph, channel, 0, readMessage), halfChannel(graph, channel, 1, readMessage)],
   };
 };
 

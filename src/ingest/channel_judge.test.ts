@@ -29,7 +29,7 @@ import {
   MAX_EARLY_ANNOUNCEMENTS,
   MAX_EARLY_PER_ORIGIN,
 } from './channel_judge.ts';
-import { LOOKUP_TIMEOUT_MS, MAX_LOOKUP_WAIT_MS, MAX_LOOKUPS_IN_FLIGHT } from './funding_check.ts';
+import { LOOKUP_TIMEOUT_MS, MAX_LOOKUP_TRIES, MAX_LOOKUPS_IN_FLIGHT } from './funding_check.ts';
 
 const channel = makeChannel({ seed: 1 });
 
@@ -303,19 +303,49 @@ test('chain_unavailable: held, asked again with growing pauses, accepted when th
   assert.equal(house.clock.pending, 0);
 });
 
-test('chain_unavailable: given up after ten minutes, and not remembered as refused', async () => {
+test('chain_unavailable: while the backend is away for hours nothing is accepted and nothing forgotten; then all go in', async () => {
   const chain = new FakeChain();
   chain.isAway = true;
   const house = new House({ utxo: chain });
-  await house.offer(channel.raw);
+  const channels = Array.from({ length: 150 }, (_, index) => makeChannel({ seed: index + 10 }));
+  for (const { raw } of channels) assert.equal(await house.offer(raw), 'hold chain_unavailable');
+  const update = makeUpdate(channels[0]!, { timestamp: NOW_SECONDS + 3600 });
+  assert.equal(await house.offer(update), 'hold held_for_channel');
   house.takeSeen();
-  for (let minute = 0; minute <= MAX_LOOKUP_WAIT_MS / 60_000 + 2; minute++) {
+  const before = chain.asked;
+  for (let minute = 0; minute < 300; minute++) {
     house.clock.advance(60_000);
     await settled();
   }
-  assert.deepEqual(house.takeSeen(), ['ignore chain_unavailable']);
-  assert.equal(house.ingest.occupancy().pending_announcements, 0);
+  assert.deepEqual(house.takeSeen(), []);
+  assert.equal(house.graph.channelCount, 0);
+  assert.equal(house.ingest.occupancy().pending_announcements, channels.length);
+  assert.ok(chain.asked - before < 400, 'a backend that is away is not asked by everyone');
+  for (const made of channels) chain.add(made);
   chain.isAway = false;
+  house.clock.advance(60_000);
+  for (let turn = 0; turn < 5; turn++) await settled();
+  assert.deepEqual(new Set(house.takeSeen()), new Set(['accept accepted']));
+  assert.equal(house.graph.channelCount, channels.length);
+  assert.equal(house.graph.halfChannelCount, 1);
+  assert.equal(house.clock.pending, 0);
+});
+
+test('chain_unavailable: what alone stays without answer while others get theirs is given up, and not remembered as refused', async () => {
+  const chain = new FakeChain();
+  chain.outputs.set(channel.scid, { found: 'unavailable' });
+  const house = new House({ utxo: chain });
+  assert.equal(await house.offer(channel.raw), 'hold chain_unavailable');
+  house.takeSeen();
+  for (let tries = 0; tries < MAX_LOOKUP_TRIES + 1; tries++) {
+    const other = makeChannel({ seed: tries + 10 });
+    chain.add(other);
+    assert.equal(await house.offer(other.raw), 'accept accepted');
+    house.clock.advance(60_000);
+    await settled();
+  }
+  assert.equal(house.takeSeen().filter((verdict) => verdict === 'ignore chain_unavailable').length, 1);
+  assert.equal(house.ingest.occupancy().pending_announcements, 0);
   chain.add(channel);
   assert.equal(await house.offer(channel.raw), 'accept accepted');
 });
@@ -342,9 +372,13 @@ test('at most so many lookups are with the backend at once', async () => {
   assert.equal(house.ingest.occupancy().lookups_in_flight, MAX_LOOKUPS_IN_FLIGHT);
   assert.equal(house.ingest.backlog, MAX_LOOKUPS_IN_FLIGHT + 5);
   chain.isMute = false;
-  house.clock.advance(LOOKUP_TIMEOUT_MS);
+  house.clock.advance(LOOKUP_TIMEOUT_MS + 1000);
   await settled();
-  assert.equal(chain.asked, MAX_LOOKUPS_IN_FLIGHT + 5, 'the queue moves on');
+  assert.equal(
+    chain.asked,
+    2 * MAX_LOOKUPS_IN_FLIGHT + 5,
+    'the queue moves on, and those without answer wait in it',
+  );
 });
 
 test('chain_unavailable: without a verifying backend nothing is accepted when acceptUnverified is off', async () => {

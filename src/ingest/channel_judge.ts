@@ -4,6 +4,7 @@
  * From the moment an announcement passes the cheap checks until its verdict it is a `PendingChannel`. When it is accepted the
  * store has it, the graph has it, and `accepted` tells ingest to let in what waited for it. With a backend that cannot verify
  * outputs a channel is accepted on its signatures, with 0 satoshis, which marks it unverified.
+ * An announcement of a known channel that names other nodes goes to node_conflicts.ts.
  * Bounds: see pending_channels.ts and funding_check.ts; at most 2,000 entries wait for depth, 500 of one origin, six hours at most
  * (17 blocks take three on average); at most a million channels in the graph, twenty times today's network, some 250 MB.
  */
@@ -23,11 +24,15 @@ import {
   channelAnnouncementScidLo,
   checkChannelAnnouncement,
 } from '../wire/channel_announcement.ts';
+import type { StoreOffset } from '../wire/store_record.ts';
 import type { Desk } from './desk.ts';
 import { FundingCheck } from './funding_check.ts';
+import { LINT_BEFORE_DEPTH, lintChannelAnnouncement } from './lint.ts';
+import type { NodeConflicts } from './node_conflicts.ts';
 import { PendingChannel, type PendingChannels } from './pending_channels.ts';
 import type { Done } from './ports.ts';
-import { ACCEPT, CLOSE, HOLD, IGNORE, type ReasonCode, type Verdict, WARN } from './verdict.ts';
+import { MADE_UP_OUTPUT_COST, SPENT_OUTPUT_COST } from './useless_budget.ts';
+import { ACCEPT, badAnnouncement, HOLD, IGNORE, type Verdict, WARN } from './verdict.ts';
 
 export const MAX_CHANNELS = 1_000_000;
 export const MAX_EARLY_ANNOUNCEMENTS = 2000;
@@ -37,12 +42,9 @@ export const EARLY_BLOCKS = 12;
 export const EARLY_EXPIRY_MS = 6 * 3_600_000;
 export const EARLY_RECHECK_MS = 30_000;
 
-/** By index of the signature, which is that of its key. */
-const SIGNATURE_REASONS: readonly ReasonCode[] = [
-  'bad_node_signature_1',
-  'bad_node_signature_2',
-  'bad_bitcoin_signature_1',
-  'bad_bitcoin_signature_2',
+const scidOf = (raw: Uint8Array): [number, number] => [
+  channelAnnouncementScidHi(raw, 0),
+  channelAnnouncementScidLo(raw, 0),
 ];
 
 /** What a refusal over the script is remembered with: other keys may still be right. Never 0. */
@@ -55,6 +57,8 @@ export interface ChannelJudgeOptions {
   readonly desk: Desk;
   readonly pending: PendingChannels;
   readonly acceptUnverified: boolean;
+  /** Looks at announcements of known channels; undefined: nobody does. */
+  readonly conflicts: NodeConflicts | undefined;
   /** The channel is in the store and in the graph; its verdict is given. */
   readonly accepted: (entry: PendingChannel) => void;
 }
@@ -63,6 +67,7 @@ export class ChannelJudge {
   readonly #desk: Desk;
   readonly #pending: PendingChannels;
   readonly #acceptUnverified: boolean;
+  readonly #conflicts: NodeConflicts | undefined;
   readonly #accepted: (entry: PendingChannel) => void;
   readonly #funding: FundingCheck;
   readonly #early = new Set<PendingChannel>();
@@ -73,6 +78,7 @@ export class ChannelJudge {
     this.#pending = options.pending;
     this.#acceptUnverified = options.acceptUnverified;
     this.#accepted = options.accepted;
+    this.#conflicts = options.conflicts;
     this.#funding = new FundingCheck({
       utxo: options.desk.ports.utxo,
       clock: options.desk.ports.clock,
@@ -93,9 +99,12 @@ export class ChannelJudge {
   /** @param isOwned the bytes are ours to keep; else they are borrowed */
   judge(raw: Uint8Array, origin: number, done: Done | undefined, isOwned: boolean): void {
     const desk = this.#desk;
-    const refusal = this.#cheapRefusal(raw);
+    const refusal = this.#cheapRefusal(raw, origin);
     if (refusal !== undefined) {
-      desk.settle(refusal, raw, origin, done);
+      // B7-11
+      if (refusal === IGNORE.zombie_channel) desk.zombies.park(...scidOf(raw), raw, origin);
+      if (refusal === IGNORE.known && this.#conflicts?.meet(raw, origin, done, isOwned) === true) return;
+      desk.settle(refusal, raw, origin, done, refusal === IGNORE.known ? this.#storedAt(raw) : undefined);
       return;
     }
     const pending = this.#pending.find(channelAnnouncementScidHi(raw, 0), channelAnnouncementScidLo(raw, 0));
@@ -117,12 +126,24 @@ export class ChannelJudge {
     desk.ports.checker.check(entry.raw, 4, entry.raw, keysAt, (outcome) => this.#checked(entry, outcome));
   }
 
+  /** B7-07: looks again at those that wait for depth, as the chain has grown. */
+  recheckEarly(): void {
+    const now = this.#desk.ports.clock.monotonicMs();
+    for (const entry of this.#early) {
+      const isBuried = this.#isBuried(entry);
+      if (!isBuried && entry.earlyUntilMs > now) continue;
+      this.#early.delete(entry);
+      if (isBuried) this.#fund(entry);
+      else this.#refuse(entry, IGNORE.not_buried);
+    }
+  }
+
   close(): void {
     this.#cancelRecheck?.();
     this.#funding.close();
   }
 
-  #cheapRefusal(raw: Uint8Array): Verdict | undefined {
+  #cheapRefusal(raw: Uint8Array, origin: number): Verdict | undefined {
     const { graph, network, blockHeight } = this.#desk.ports;
     // B7-01, B7-49: all fields are there; what follows them is kept.
     if (checkChannelAnnouncement(raw, 0, raw.length) !== undefined) return WARN.malformed;
@@ -134,17 +155,29 @@ export class ChannelJudge {
     const scidLo = channelAnnouncementScidLo(raw, 0);
     // B7-05: its output was looked for and not found, or its keys did not fit, or the channel has left.
     const refused = this.#desk.refused.find(scidHi, scidLo);
-    if (refused === 0 || (refused !== undefined && refused === keysMark(raw))) return IGNORE.recently_refused;
+    if (refused !== undefined && refused === keysMark(raw)) return IGNORE.recently_refused;
+    if (this.#desk.isRefused(scidHi, scidLo)) return IGNORE.recently_refused;
     // B7-03: equal ids would be a channel with itself.
     const node1At = channelAnnouncementNodeId1At(raw, 0);
     const node2At = channelAnnouncementNodeId2At(raw, 0);
     if (compareBytes(raw, node1At, raw, node2At, NODE_ID_BYTES) >= 0) return WARN.node_ids_not_ordered;
+    // B7-10
+    const { blacklist } = this.#desk;
+    if (blacklist.has(raw, node1At) || blacklist.has(raw, node2At)) return IGNORE.blacklisted_node;
     // B7-48: a second announcement says nothing new.
     if (graph.channelIndex(scidHi, scidLo) >= 0) return IGNORE.known;
     // B7-07: too far above the tip to wait for.
     const height = blockHeight?.();
     if (height !== undefined && scidBlock(scidHi) > height + EARLY_BLOCKS) return IGNORE.not_buried;
-    return undefined;
+    // B7-42: pruned for silence, and nothing has shown since that it lives.
+    const isZombie = origin !== 0 && this.#desk.zombies.find(scidHi, scidLo) !== undefined;
+    return isZombie ? IGNORE.zombie_channel : undefined;
+  }
+
+  /** Where the announcement of a known channel is: whoever sends one needs ours no more. */
+  #storedAt(raw: Uint8Array): StoreOffset {
+    const { graph } = this.#desk.ports;
+    return graph.channelOffset(graph.channelIndex(...scidOf(raw)));
   }
 
   /** What stands against the cost of four signature checks. */
@@ -183,11 +216,7 @@ export class ChannelJudge {
     }
     // B7-09
     desk.rememberBad(entry.raw);
-    if ('bad_signature' in outcome) {
-      this.#refuse(entry, CLOSE[SIGNATURE_REASONS[outcome.bad_signature] ?? 'bad_signature']);
-    } else {
-      this.#refuse(entry, outcome.bad_key < 2 ? CLOSE.bad_node_id : CLOSE.bad_bitcoin_key);
-    }
+    this.#refuse(entry, badAnnouncement(outcome));
   }
 
   #isBuried(entry: PendingChannel): boolean {
@@ -220,14 +249,7 @@ export class ChannelJudge {
     const { clock } = this.#desk.ports;
     this.#cancelRecheck = clock.after(EARLY_RECHECK_MS, () => {
       this.#cancelRecheck = undefined;
-      const now = clock.monotonicMs();
-      for (const entry of this.#early) {
-        const isBuried = this.#isBuried(entry);
-        if (!isBuried && entry.earlyUntilMs > now) continue;
-        this.#early.delete(entry);
-        if (isBuried) this.#fund(entry);
-        else this.#refuse(entry, IGNORE.not_buried);
-      }
+      this.recheckEarly();
       this.#armRecheck();
     });
   }
@@ -248,10 +270,16 @@ export class ChannelJudge {
       case 'unavailable':
         this.#refuse(entry, IGNORE.chain_unavailable);
         return;
-      case 'none':
-        this.#desk.refused.remember(scidHi, scidLo);
-        this.#refuse(entry, IGNORE.output_not_found);
+      case 'none': {
+        const isMadeUp = result.why === 'no_transaction' || result.why === 'no_output';
+        const cost = isMadeUp ? MADE_UP_OUTPUT_COST : SPENT_OUTPUT_COST;
+        // B7-07: the block is yet to come, for this backend at least.
+        const isEarly = result.why === 'no_block';
+        if (!isEarly) this.#rememberAbsent(scidHi, scidLo, result.spentAtHeight);
+        const reason = isEarly ? IGNORE.not_buried : IGNORE.output_not_found;
+        this.#refuse(entry, this.#desk.charged(reason, entry.origin, cost));
         return;
+      }
       case 'unspent': {
         const expected = fundingScriptPubkey(
           raw,
@@ -264,10 +292,21 @@ export class ChannelJudge {
         }
         // Whoever signed with other keys may still own the output: only these keys are refused.
         this.#desk.refused.remember(scidHi, scidLo, keysMark(raw));
-        this.#refuse(entry, WARN.funding_script_mismatch);
+        this.#refuse(
+          entry,
+          this.#desk.charged(WARN.funding_script_mismatch, entry.origin, MADE_UP_OUTPUT_COST),
+        );
         return;
       }
     }
+  }
+
+  /** B7-05. A reorganisation can make it untrue, so a known height is worth more than a time. */
+  #rememberAbsent(scidHi: number, scidLo: number, spentAtHeight: number | undefined): void {
+    const { closed, refused, ports } = this.#desk;
+    const height = spentAtHeight ?? ports.blockHeight?.();
+    if (height === undefined) refused.remember(scidHi, scidLo);
+    else closed.remember(scidHi, scidLo, height);
   }
 
   /** Decides again, as time has passed, and lets the channel in. */
@@ -279,12 +318,17 @@ export class ChannelJudge {
       this.#refuse(entry, IGNORE.known);
       return;
     }
-    if (desk.refused.find(scidHi, scidLo) === 0) {
+    if (desk.isRefused(scidHi, scidLo)) {
       this.#refuse(entry, IGNORE.recently_refused);
       return;
     }
     if (graph.channelCount >= MAX_CHANNELS) {
       this.#refuse(entry, IGNORE.room_full);
+      return;
+    }
+    const node1At = channelAnnouncementNodeId1At(raw, 0);
+    if (desk.blacklist.has(raw, node1At) || desk.blacklist.has(raw, node1At + NODE_ID_BYTES)) {
+      this.#refuse(entry, IGNORE.blacklisted_node);
       return;
     }
     const offset = desk.commit({ kind: 'channel_announcement', raw, satoshis });
@@ -294,11 +338,13 @@ export class ChannelJudge {
     }
     entry.state = 'accepted';
     entry.removalsAtAccept = desk.removals;
+    // B7-08, B7-14
+    desk.lint.note(lintChannelAnnouncement(raw) | (entry.earlyUntilMs > 0 ? LINT_BEFORE_DEPTH : 0));
     const { rival } = entry;
     const done = this.#leave(entry);
     desk.settle(ACCEPT, raw, origin, done, offset);
     this.#accepted(entry);
-    if (rival !== undefined) desk.settle(IGNORE.known, rival.raw, rival.origin, undefined);
+    if (rival !== undefined) this.judge(rival.raw, rival.origin, undefined, true);
   }
 
   #refuse(entry: PendingChannel, verdict: Verdict): void {

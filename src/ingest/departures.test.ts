@@ -42,7 +42,9 @@ test('prune: a channel goes when either side has been silent for two weeks; a si
   assert.deepEqual(house.log.messages(256), [second.raw]);
   assert.equal(house.log.messages(258).length, 1);
   assert.equal(house.log.messages(4103).length, 1, 'concurrent readers are told');
-  assert.equal(await house.offer(first.raw), 'ignore recently_refused');
+  assert.equal(await house.offer(first.raw), 'ignore zombie_channel');
+  assert.equal(house.ingest.isZombie(first.scidHi, first.scidLo), true);
+  assert.equal(house.meter.get('gossipd_channels_removed_total', 'one_side_silent'), 1);
   assert.deepEqual(house.replayed().statistics(), house.graph.statistics());
 });
 

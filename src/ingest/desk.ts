@@ -10,10 +10,15 @@ import { OperationalError } from '../base/errors.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { type AcceptedContent, mintAccepted } from '../store/accepted.ts';
 import type { StoreOffset, StoreRecord } from '../wire/store_record.ts';
+import { Blacklist } from './blacklist.ts';
+import { ClosedMemory } from './closed_memory.ts';
+import { Contributions } from './contributions.ts';
+import { Lint } from './lint.ts';
 import type { Done, IngestPorts, VerdictListener } from './ports.ts';
 import { RefusedMemory } from './refused_memory.ts';
 import { UselessBudget } from './useless_budget.ts';
 import { CLOSE, REASON_CODES, type ReasonCode, type Verdict } from './verdict.ts';
+import { ZombieMemory } from './zombie_memory.ts';
 
 /** Offers without a verdict at which peer/ stops reading, and at which it goes on. */
 export const BACKLOG_PAUSE = 4096;
@@ -27,7 +32,14 @@ export class Desk {
   readonly budget: UselessBudget;
   /** short_channel_ids without a usable output: mark 0 refuses all, another mark only the announcement with those keys. */
   readonly refused: RefusedMemory;
+  /** short_channel_ids whose output is known to be spent or never to have been; for longer than `refused`. */
+  readonly closed = new ClosedMemory();
+  /** Channels that were pruned for silence. */
+  readonly zombies = new ZombieMemory();
   readonly counts: Record<ReasonCode, number>;
+  readonly contributions = new Contributions();
+  readonly blacklist: Blacklist;
+  readonly lint: Lint;
   signaturesChecked = 0;
   /** Grows with every channel that leaves the graph: a channel found before is still the same one while this stands still. */
   removals = 0;
@@ -44,6 +56,8 @@ export class Desk {
     this.budget = new UselessBudget(ports.clock);
     this.refused = new RefusedMemory(ports.clock);
     this.#badMessages = new RefusedMemory(ports.clock);
+    this.blacklist = new Blacklist(ports.clock);
+    this.lint = new Lint(ports.meter);
     this.counts = Object.fromEntries(REASON_CODES.map((reason) => [reason, 0])) as Record<ReasonCode, number>;
     this.#apply = (record) => ports.graph.apply(record);
   }
@@ -54,6 +68,11 @@ export class Desk {
 
   get canStore(): boolean {
     return this.ports.store.writable !== false;
+  }
+
+  /** Q-04, B7-05: its output was looked for in vain, or is spent, or it has left: nothing of it is worth a check. */
+  isRefused(scidHi: number, scidLo: number): boolean {
+    return this.refused.find(scidHi, scidLo) === 0 || this.closed.has(scidHi, scidLo);
   }
 
   /** Gives a verdict. A broken rule costs the origin one unit of its budget; when that is spent it is told to go. */
@@ -68,8 +87,14 @@ export class Desk {
     const verdict = isBroken && !this.budget.charge(origin) ? CLOSE.budget_exceeded : given;
     this.counts[verdict.reason]++;
     this.ports.meter.count('gossipd_gossip_verdicts_total', verdict.reason);
+    this.contributions.settled(verdict, origin, raw.length);
     this.onVerdict?.(verdict, raw, origin, offset);
     done?.(verdict);
+  }
+
+  /** What a verdict becomes that costs its origin more than nothing: when the budget does not suffice the origin is told to go. */
+  charged(given: Verdict, origin: number, cost: number): Verdict {
+    return this.budget.charge(origin, cost) ? given : CLOSE.budget_exceeded;
   }
 
   /** Whether one more message of this size may go under check. */

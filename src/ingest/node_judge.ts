@@ -5,7 +5,7 @@
  * announcement names is checked at once and kept as verified until its channel is in; a node that nobody has named waits unchecked.
  * Bounds: those of desk.ts under check; 5,000 announcements and 4 MiB waiting (some 300 bytes and 300 of objects each: 3 MB).
  */
-import { bytesEqual, own, toHex } from '../base/bytes.ts';
+import { bytesEqual, own, readU32, toHex } from '../base/bytes.ts';
 import { NODE_ID_BYTES } from '../base/node_id.ts';
 import { nowSeconds } from '../base/time.ts';
 import type { CheckOutcome } from '../crypto/signature_check.ts';
@@ -15,8 +15,12 @@ import {
   nodeAnnouncementNodeIdAt,
   nodeAnnouncementTimestamp,
 } from '../wire/node_announcement.ts';
+import type { StoreOffset } from '../wire/store_record.ts';
+import { saysTheSame } from './content_repeats.ts';
 import type { Desk } from './desk.ts';
+import { lintNodeAnnouncement } from './lint.ts';
 import { NodeTable } from './node_table.ts';
+import { NODE_PACE, OriginGate } from './origin_budget.ts';
 import type { PendingChannels } from './pending_channels.ts';
 import { type Done, MAX_AHEAD_SECONDS } from './ports.ts';
 import { ACCEPT, CLOSE, HOLD, IGNORE, type Verdict, WARN } from './verdict.ts';
@@ -31,6 +35,12 @@ const DEPARTURE_VERDICTS: Readonly<Record<Departure, Verdict>> = {
   superseded: IGNORE.stale_timestamp,
 };
 
+/** Bytes 1 to 8 of the node_id: the top of the point's x. */
+const keyOf = (raw: Uint8Array): [number, number] => {
+  const at = nodeAnnouncementNodeIdAt(raw, 0) + 1;
+  return [readU32(raw, at), readU32(raw, at + 4)];
+};
+
 export interface NodeJudgeOptions {
   readonly desk: Desk;
   readonly pending: PendingChannels;
@@ -42,6 +52,8 @@ export class NodeJudge {
   readonly #room: WaitingRoom;
   /** The bytes of the latest comer under check of each node. */
   readonly #underCheck = new NodeTable<Uint8Array>();
+  /** Budget and repeats, by eight bytes of the node_id: a key with eight given ones takes 2^64 tries to find. */
+  readonly gate: OriginGate;
 
   constructor({ desk, pending }: NodeJudgeOptions) {
     this.#desk = desk;
@@ -52,6 +64,11 @@ export class NodeJudge {
       maxBytes: MAX_HELD_NODE_BYTES,
       left: (held, why) => desk.settle(DEPARTURE_VERDICTS[why], held.raw, held.origin, undefined),
     });
+    this.gate = new OriginGate({
+      desk,
+      pace: NODE_PACE,
+      commit: (raw, origin) => this.#commit(raw, origin, undefined),
+    });
   }
 
   /** Announcements that wait for a channel of their node. */
@@ -61,6 +78,7 @@ export class NodeJudge {
 
   close(): void {
     this.#room.close();
+    this.gate.close();
   }
 
   /** @param isOwned the bytes are ours to keep; else they are borrowed */
@@ -72,10 +90,15 @@ export class NodeJudge {
       return;
     }
     const nodeIdAt = nodeAnnouncementNodeIdAt(raw, 0);
+    // B7-10
+    if (desk.blacklist.has(raw, nodeIdAt)) {
+      desk.settle(IGNORE.blacklisted_node, raw, origin, done);
+      return;
+    }
     const node = desk.ports.graph.nodeIndex(raw, nodeIdAt);
-    const refusal = this.#cheapRefusal(raw, node);
+    const refusal = this.#cheapRefusal(raw, node, origin);
     if (refusal !== undefined) {
-      desk.settle(refusal, raw, origin, done);
+      desk.settle(refusal, raw, origin, done, this.#storedAt(refusal, node));
       return;
     }
     if (node >= 0 || this.#pending.hasNode(raw, nodeIdAt)) this.#check(raw, origin, done, isOwned);
@@ -92,7 +115,7 @@ export class NodeJudge {
   }
 
   /** @param node index in the graph, or -1 */
-  #cheapRefusal(raw: Uint8Array, node: number): Verdict | undefined {
+  #cheapRefusal(raw: Uint8Array, node: number, origin: number): Verdict | undefined {
     const timestamp = nodeAnnouncementTimestamp(raw, 0);
     // B7-27: timestamps increase from above 0.
     if (timestamp === 0) return WARN.zero_timestamp;
@@ -107,7 +130,9 @@ export class NodeJudge {
     if (problem === 'addresses_too_short') return WARN.malformed;
     // B7-26: not to be forwarded, and what is stored is forwarded.
     if (problem === 'second_dns') return IGNORE.second_dns;
-    return undefined;
+    const { graph } = this.#desk.ports;
+    if (origin === 0 || node < 0 || !graph.hasNodeAnnouncement(node)) return undefined;
+    return this.gate.refusal(...keyOf(raw), timestamp, graph.nodeTimestamp(node));
   }
 
   /** B7-22: undefined when the announcement is newer than the node's last. */
@@ -118,6 +143,13 @@ export class NodeJudge {
     const stored = graph.nodeTimestamp(node);
     if (timestamp > stored) return undefined;
     return timestamp === stored ? IGNORE.same_timestamp : IGNORE.stale_timestamp;
+  }
+
+  /**
+   * Where the announcement with the same timestamp is. If its sender has another one, it would refuse ours for the same reason.
+   */
+  #storedAt(refusal: Verdict, node: number): StoreOffset | undefined {
+    return refusal === IGNORE.same_timestamp ? this.#desk.ports.graph.nodeOffset(node) : undefined;
   }
 
   #check(raw: Uint8Array, origin: number, done: Done | undefined, isOwned: boolean): void {
@@ -198,6 +230,15 @@ export class NodeJudge {
     }
   }
 
+  /**
+   * Reads the stored one: the graph keeps no hash of it (4 bytes for each node, and of no use to anybody else), and a few well
+   * signed newer announcements a second cost a few reads of 500 bytes.
+   */
+  #saysWhatIsStored(raw: Uint8Array, storedAt: StoreOffset): boolean {
+    const stored = this.#desk.ports.store.readMessage(storedAt);
+    return stored !== undefined && saysTheSame(stored, raw);
+  }
+
   /** Decides again and stores. The signature is good; if the node has no channel (any more) the announcement waits for one. */
   #commit(raw: Uint8Array, origin: number, done: Done | undefined): void {
     const desk = this.#desk;
@@ -209,19 +250,23 @@ export class NodeJudge {
     }
     const refusal = this.#compareWithGraph(raw, node);
     if (refusal !== undefined) {
-      desk.settle(refusal, raw, origin, done);
+      desk.settle(refusal, raw, origin, done, this.#storedAt(refusal, node));
       return;
     }
-    const offset = desk.commit({
-      kind: 'node_announcement',
-      raw,
-      timestamp: nodeAnnouncementTimestamp(raw, 0),
-      replaces: graph.hasNodeAnnouncement(node) ? graph.nodeOffset(node) : undefined,
-    });
+    const replaces = graph.hasNodeAnnouncement(node) ? graph.nodeOffset(node) : undefined;
+    const isPaced = replaces !== undefined && origin !== 0;
+    const isSame = isPaced && this.#saysWhatIsStored(raw, replaces);
+    const timestamp = nodeAnnouncementTimestamp(raw, 0);
+    const [hi, lo] = keyOf(raw);
+    const storedAt = graph.nodeTimestamp(node);
+    if (isPaced && this.gate.stops({ hi, lo, raw, origin, done, timestamp, storedAt, isSame })) return;
+    const offset = desk.commit({ kind: 'node_announcement', raw, timestamp, replaces });
     if (offset === undefined) {
       desk.settle(IGNORE.overloaded, raw, origin, done);
       return;
     }
+    if (isPaced) this.gate.replaced(hi, lo, isSame);
+    desk.lint.note(lintNodeAnnouncement(raw));
     desk.settle(ACCEPT, raw, origin, done, offset);
   }
 }

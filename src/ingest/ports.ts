@@ -42,7 +42,7 @@ export type Done = (verdict: Verdict) => void;
  * Sees every verdict, those on held messages included.
  *
  * @param raw borrowed
- * @param offset where an accepted message is in the store
+ * @param offset where the message is in the store, if it was accepted or is known already
  */
 export type VerdictListener = (
   verdict: Verdict,

@@ -140,7 +140,7 @@ test('stale_timestamp: of two under check at once the newer wins, whichever is a
     void house.offer(channel.raw);
     await checker.release();
     house.takeSeen();
-    const older = makeUpdate(channel, { timestamp: NOW_SECONDS - 60 });
+    const older = makeUpdate(channel, { timestamp: NOW_SECONDS - 60, feeBaseMsat: 7 });
     const newer = makeUpdate(channel, { timestamp: NOW_SECONDS - 50 });
     void house.offer(newerFirst ? newer : older);
     void house.offer(newerFirst ? older : newer);
@@ -201,7 +201,8 @@ test('held_for_channel: checked against the pending announcement at once, stored
   const checker = heldChecker();
   const house = new House({ checker });
   void house.offer(channel.raw, 1);
-  const [older, newer] = [makeUpdate(channel, { timestamp: 1_699_990_000 }), makeUpdate(channel)];
+  const older = makeUpdate(channel, { timestamp: 1_699_990_000, feeBaseMsat: 7 });
+  const newer = makeUpdate(channel);
   void house.offer(older, 1);
   void house.offer(newer, 1);
   assert.equal(checker.backlog, 0);

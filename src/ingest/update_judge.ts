@@ -23,9 +23,13 @@ import {
   channelUpdateTimestamp,
   checkChannelUpdate,
 } from '../wire/channel_update.ts';
+import type { StoreOffset } from '../wire/store_record.ts';
 import type { Desk } from './desk.ts';
+import { LINT_DONT_FORWARD, lintChannelUpdate } from './lint.ts';
+import { OriginGate, UPDATE_PACE } from './origin_budget.ts';
 import type { AttachedMessage, PendingChannel, PendingChannels } from './pending_channels.ts';
 import { type Done, MAX_AGE_SECONDS, MAX_AHEAD_SECONDS } from './ports.ts';
+import type { Resurrection } from './resurrection.ts';
 import { ScidTable } from './scid_table.ts';
 import { ACCEPT, CLOSE, HOLD, IGNORE, type Verdict, WARN } from './verdict.ts';
 import { type Departure, WaitingRoom } from './waiting_room.ts';
@@ -77,16 +81,22 @@ const DEPARTURE_VERDICTS: Readonly<Record<Departure, Verdict>> = {
 export interface UpdateJudgeOptions {
   readonly desk: Desk;
   readonly pending: PendingChannels;
+  /** Takes updates of channels that were pruned for silence; false for all others. */
+  readonly meetZombie: Resurrection['meet'];
 }
 
 export class UpdateJudge {
   readonly #desk: Desk;
   readonly #pending: PendingChannels;
+  readonly #meetZombie: Resurrection['meet'];
   readonly #room: WaitingRoom;
   /** The latest comer under check of each channel, by direction. */
   readonly #underCheck = [new ScidTable<UpdateUnderCheck>(), new ScidTable<UpdateUnderCheck>()] as const;
+  /** Budget and repeats, by direction. */
+  readonly gates: readonly [OriginGate, OriginGate];
 
-  constructor({ desk, pending }: UpdateJudgeOptions) {
+  constructor({ desk, pending, meetZombie }: UpdateJudgeOptions) {
+    this.#meetZombie = meetZombie;
     this.#desk = desk;
     this.#pending = pending;
     this.#room = new WaitingRoom({
@@ -95,6 +105,13 @@ export class UpdateJudge {
       maxBytes: MAX_HELD_UPDATE_BYTES,
       left: (held, why) => desk.settle(DEPARTURE_VERDICTS[why], held.raw, held.origin, undefined),
     });
+    const gate = (): OriginGate =>
+      new OriginGate({
+        desk,
+        pace: UPDATE_PACE,
+        commit: (raw, origin) => this.#commit({ raw, origin }, undefined),
+      });
+    this.gates = [gate(), gate()];
   }
 
   /** Updates that wait for their channel. */
@@ -104,6 +121,7 @@ export class UpdateJudge {
 
   close(): void {
     this.#room.close();
+    for (const gate of this.gates) gate.close();
   }
 
   /** @param isOwned the bytes are ours to keep; else they are borrowed */
@@ -123,9 +141,9 @@ export class UpdateJudge {
     const scidHi = channelUpdateScidHi(raw, 0);
     const scidLo = channelUpdateScidLo(raw, 0);
     const channel = graph.channelIndex(scidHi, scidLo);
-    const refusal = this.#cheapRefusal(raw, channel, scidHi, scidLo);
+    const refusal = this.#cheapRefusal(raw, channel, scidHi, scidLo, origin);
     if (refusal !== undefined) {
-      desk.settle(refusal, raw, origin, done);
+      desk.settle(refusal, raw, origin, done, this.#storedAt(refusal, raw, channel));
       return;
     }
     if (channel >= 0) {
@@ -135,11 +153,13 @@ export class UpdateJudge {
     }
     const entry = this.#pending.find(scidHi, scidLo);
     if (entry !== undefined) this.#judgeForPending(entry, raw, origin, done, isOwned);
-    else this.#hold(raw, origin, done, isOwned);
+    else if (!this.#meetZombie(raw, origin, done, isOwned)) this.#hold(raw, origin, done, isOwned);
   }
 
   /** The channel is in the graph now: its own updates go in, and those that waited without a check are judged. */
   channelAccepted(entry: PendingChannel): void {
+    // The channel may have been here before, with other owners.
+    for (const gate of this.gates) gate.forget(entry.scidHi, entry.scidLo);
     for (const update of entry.updates) {
       if (update !== undefined) this.#commit(update, undefined);
     }
@@ -152,12 +172,21 @@ export class UpdateJudge {
   }
 
   /** @param channel index in the graph, or -1 */
-  #cheapRefusal(raw: Uint8Array, channel: number, scidHi: number, scidLo: number): Verdict | undefined {
+  #cheapRefusal(
+    raw: Uint8Array,
+    channel: number,
+    scidHi: number,
+    scidLo: number,
+    origin: number,
+  ): Verdict | undefined {
     const desk = this.#desk;
     // B7-30: the channel's announcement was refused for good, or it has left.
-    if (channel < 0 && desk.refused.find(scidHi, scidLo) === 0) return IGNORE.recently_refused;
+    if (channel < 0 && desk.isRefused(scidHi, scidLo)) return IGNORE.recently_refused;
     // B7-38: meant for its receiver alone, so it has no place in a store that is relayed from.
-    if (channelUpdateDontForward(raw, 0)) return IGNORE.dont_forward;
+    if (channelUpdateDontForward(raw, 0)) {
+      if (channel >= 0) desk.lint.note(LINT_DONT_FORWARD);
+      return IGNORE.dont_forward;
+    }
     const timestamp = channelUpdateTimestamp(raw, 0);
     // B7-39: a timestamp is greater than 0.
     if (timestamp === 0) return WARN.zero_timestamp;
@@ -169,7 +198,11 @@ export class UpdateJudge {
     if (timestamp < now - MAX_AGE_SECONDS) return IGNORE.too_old;
     // B7-35
     if (timestamp > now + MAX_AHEAD_SECONDS) return IGNORE.too_far_in_future;
-    return undefined;
+    const direction = channelUpdateDirection(raw, 0);
+    const { graph } = desk.ports;
+    if (origin === 0 || channel < 0 || !graph.hasUpdate(channel, direction)) return undefined;
+    const storedAt = graph.updateTimestamp(channel, direction);
+    return this.gates[direction].refusal(scidHi, scidLo, timestamp, storedAt);
   }
 
   /** Why the graph has no use for the update; undefined when it is newer. */
@@ -187,6 +220,12 @@ export class UpdateJudge {
     }
     // B7-31
     return graph.isDying(channel) && !channelUpdateIsDisabled(raw, 0) ? IGNORE.channel_dying : undefined;
+  }
+
+  /** Where the update is that is known already: its sender has what is there. */
+  #storedAt(refusal: Verdict, raw: Uint8Array, channel: number): StoreOffset | undefined {
+    if (refusal !== IGNORE.known) return undefined;
+    return this.#desk.ports.graph.updateOffset(channel, channelUpdateDirection(raw, 0));
   }
 
   #judgeForPending(
@@ -315,28 +354,40 @@ export class UpdateJudge {
   #commit({ raw, origin }: AttachedMessage, done: Done | undefined): void {
     const desk = this.#desk;
     const { graph } = desk.ports;
-    const channel = graph.channelIndex(channelUpdateScidHi(raw, 0), channelUpdateScidLo(raw, 0));
+    const [hi, lo] = [channelUpdateScidHi(raw, 0), channelUpdateScidLo(raw, 0)];
+    const channel = graph.channelIndex(hi, lo);
     if (channel < 0) {
       desk.settle(IGNORE.unknown_channel, raw, origin, done);
       return;
     }
     const refusal = this.#compareWithGraph(raw, channel);
     if (refusal !== undefined) {
-      desk.settle(refusal, raw, origin, done);
+      desk.settle(refusal, raw, origin, done, this.#storedAt(refusal, raw, channel));
       return;
     }
     const direction = channelUpdateDirection(raw, 0);
+    const gate = this.gates[direction];
+    const isReplacing = graph.hasUpdate(channel, direction);
+    const isPaced = isReplacing && origin !== 0;
+    const isSame =
+      isPaced && channelUpdateChecksum(raw, 0, raw.length) === graph.updateChecksum(channel, direction);
+    const timestamp = channelUpdateTimestamp(raw, 0);
+    const storedAt = graph.updateTimestamp(channel, direction);
+    if (isPaced && gate.stops({ hi, lo, raw, origin, done, timestamp, storedAt, isSame })) return;
     const offset = desk.commit({
       kind: 'channel_update',
       raw,
-      timestamp: channelUpdateTimestamp(raw, 0),
-      replaces: graph.hasUpdate(channel, direction) ? graph.updateOffset(channel, direction) : undefined,
+      timestamp,
+      replaces: isReplacing ? graph.updateOffset(channel, direction) : undefined,
       announcement: graph.channelTimestamp(channel) === 0 ? graph.channelOffset(channel) : undefined,
+      isDying: graph.isDying(channel),
     });
     if (offset === undefined) {
       desk.settle(IGNORE.overloaded, raw, origin, done);
       return;
     }
+    if (isPaced) gate.replaced(hi, lo, isSame);
+    desk.lint.note(lintChannelUpdate(raw, graph.channelSatoshis(channel)));
     desk.settle(ACCEPT, raw, origin, done, offset);
   }
 }

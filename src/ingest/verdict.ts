@@ -3,6 +3,8 @@
  * label, log field and test title at once.
  */
 
+import type { CheckOutcome } from '../crypto/signature_check.ts';
+
 /** Reasons that say the sender broke a rule. */
 export const RULE_BREAKING_REASONS = [
   'malformed',
@@ -40,6 +42,11 @@ export const REASON_CODES = [
   'budget_exceeded',
   'room_full',
   'dont_forward',
+  // with `hold` kept until there is a token, with `ignore` given up for something newer
+  'origin_budget',
+  'content_repeat',
+  'blacklisted_node',
+  'zombie_channel',
   'chain_unavailable',
   'overloaded',
   // hold: kept in a bounded room until what it needs arrives
@@ -69,3 +76,17 @@ export const IGNORE = withAction('ignore');
 export const HOLD = withAction('hold');
 export const WARN = withAction('warn');
 export const CLOSE = withAction('close');
+
+/** By index of the signature, which is that of its key. */
+const SIGNATURE_REASONS: readonly ReasonCode[] = [
+  'bad_node_signature_1',
+  'bad_node_signature_2',
+  'bad_bitcoin_signature_1',
+  'bad_bitcoin_signature_2',
+];
+
+/** B7-09: what a channel_announcement gets whose signatures are not good. */
+export const badAnnouncement = (outcome: Exclude<CheckOutcome, 'valid'>): Verdict => {
+  if ('bad_signature' in outcome) return CLOSE[SIGNATURE_REASONS[outcome.bad_signature] ?? 'bad_signature'];
+  return outcome.bad_key < 2 ? CLOSE.bad_node_id : CLOSE.bad_bitcoin_key;
+};

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NodeId } from '../base/node_id.ts';
 import { seededRng } from '../base/rng.ts';
-import { AddressBook, MAX_ADDRESSES } from './address_book.ts';
+import { AddressBook, MAX_ADDRESSES, MAX_LEARNED_PER_HOUR, MAX_LEARNED_PER_RANGE } from './address_book.ts';
 
 const id = (index: number): NodeId => `02${index.toString(16).padStart(64, '0')}` as NodeId;
 const at = (index: number) => ({ node_id: id(index), host: '192.0.2.1', port: 9735 });
@@ -50,5 +50,59 @@ test('only addresses that worked once are kept over a restart', () => {
   book.add(at(1));
   book.add(at(2));
   book.succeeded(id(2), 1000);
-  assert.deepEqual(book.snapshot(), [{ ...at(2), last_good_ms: 1000 }]);
+  book.rate(id(2), 41.6);
+  assert.deepEqual(book.snapshot(), [{ ...at(2), last_good_ms: 1000, useful: 42, source: 'built_in' }]);
+});
+
+const far = (index: number) => ({
+  node_id: id(index),
+  host: `${20 + (index >> 8)}.${index & 255}.1.1`,
+  port: 9735,
+});
+const HOUR_MS = 3_600_000;
+
+test(`bound: at most ${MAX_LEARNED_PER_HOUR} announced addresses are learned in an hour`, () => {
+  const book = new AddressBook(seededRng(1));
+  const addresses = Array.from({ length: 500 }, (_, index) => far(index));
+  assert.equal(book.learn(addresses, 0), MAX_LEARNED_PER_HOUR);
+  assert.equal(book.learn(addresses, HOUR_MS - 1), 0);
+  assert.equal(book.learn(addresses, HOUR_MS), MAX_LEARNED_PER_HOUR);
+  assert.equal(book.size, 2 * MAX_LEARNED_PER_HOUR);
+  assert.equal(book.counts().gossip, 2 * MAX_LEARNED_PER_HOUR);
+});
+
+test(`bound: at most ${MAX_LEARNED_PER_RANGE} of one provider's network, and none without a public address`, () => {
+  const book = new AddressBook(seededRng(1));
+  const crowd = Array.from({ length: 50 }, (_, index) => ({ ...at(index), host: `203.0.${index}.1` }));
+  assert.equal(book.learn(crowd, 0), MAX_LEARNED_PER_RANGE);
+  assert.equal(book.learn([{ ...at(900), host: '10.0.0.1' }], 0), 0);
+});
+
+test('bound: what is learned takes no place of one that worked, of a pinned one, or of an address that still works', () => {
+  const book = new AddressBook(seededRng(1));
+  book.add(at(0), true);
+  for (let index = 1; index < MAX_ADDRESSES; index++) {
+    book.add(at(index));
+    book.succeeded(id(index), 1);
+  }
+  assert.equal(book.learn([far(5_000), { ...far(0), node_id: id(0) }, { ...far(1), node_id: id(1) }], 0), 0);
+  for (let index = 0; index < 3; index++) book.failed(id(1), 0);
+  assert.equal(book.learn([{ ...far(1), node_id: id(1) }], 0), 1, 'it has moved');
+  assert.equal(book.size, MAX_ADDRESSES);
+});
+
+test('of those that worked the useful ones come first, and who rests is not dialled and has not failed', () => {
+  const book = new AddressBook(seededRng(1));
+  let [better, rounds] = [0, 0];
+  for (const index of [1, 2]) {
+    book.remember({ ...at(index), last_good_ms: 5, useful: index === 2 ? 100 : 0, source: 'gossip' });
+  }
+  for (; rounds < 200; rounds++) if (book.due(0)[0]?.node_id === id(2)) better++;
+  assert.ok(better === rounds, `${better}`);
+  book.rest(id(2), 0, HOUR_MS);
+  assert.deepEqual(
+    book.due(HOUR_MS - 1).map(({ node_id }) => node_id),
+    [id(1)],
+  );
+  assert.ok(book.due(HOUR_MS).every(({ failures }) => failures === 0));
 });

@@ -7,10 +7,10 @@
  * OUTPUT_PAUSE_BYTES plus one reply, because above it neither the socket nor the frames already received are read on (64 KiB
  * of pings ask for 107 MB of pongs); held ciphertext is bounded by noise/framing.
  * A peer that stays silent for two ping intervals is closed (this also ends slow senders that never finish a frame), and so
- * is one that has taken nothing of what waits for it in that time.
+ * is one that has taken nothing of what waits for it in that time. All that is held for it is at most MAX_CONNECTION_BYTES.
  */
 
-import { bytesEqual, own, readU16 } from '../base/bytes.ts';
+import { own, readU16 } from '../base/bytes.ts';
 import type { Network } from '../base/chain_hash.ts';
 import type { Log } from '../base/log.ts';
 import type { Meter } from '../base/meter.ts';
@@ -22,7 +22,6 @@ import type { SignatureEngine } from '../crypto/engine.ts';
 import type { Transport } from '../noise/framing.ts';
 import type { AddressDescriptor } from '../wire/address_descriptor.ts';
 import { isWireFault } from '../wire/fault.ts';
-import { checkFeatures } from '../wire/feature_bits.ts';
 import { encodeInit, type Init } from '../wire/init.ts';
 import { type ControlMessage, decodeMessage } from '../wire/message.ts';
 import { MESSAGE_TYPE, messageTypeName } from '../wire/message_types.ts';
@@ -30,8 +29,12 @@ import { NO_CHANNEL_ID, noticeData, printable } from '../wire/notice.ts';
 import { encodePing, pongFor } from '../wire/ping.ts';
 import { encodePong } from '../wire/pong.ts';
 import { encodeWarning } from '../wire/warning.ts';
+import { AT_ONCE, type ClosedBecause } from './closed_because.ts';
+import { connectionMemory, MAX_CONNECTION_BYTES } from './connection_memory.ts';
 import { HandshakeDriver, type HandshakeProgress } from './handshake_driver.ts';
+import { initProblem } from './init_problem.ts';
 import { byteBudget, OUTPUT_PAUSE_BYTES, Outbox } from './outbox.ts';
+import { PONG_BYTES, PongWatch } from './pong_watch.ts';
 import { isPublicHost } from './public_host.ts';
 import type { Socket } from './socket.ts';
 import { TokenBucket } from './token_bucket.ts';
@@ -49,24 +52,7 @@ const LINGER_MS = 2_000;
 /** The same when we stop: well within the time that the process takes to end. */
 const SHUTDOWN_LINGER_MS = 200;
 
-export type ClosedBecause =
-  | 'handshake_failed'
-  | 'setup_timeout'
-  | 'bad_mac'
-  | 'message_before_init'
-  | 'malformed_message'
-  | 'unknown_even_type'
-  | 'unknown_even_feature'
-  | 'missing_feature_dependency'
-  | 'no_common_chain'
-  | 'peer_silent'
-  | 'peer_not_reading'
-  | 'socket_closed'
-  | 'broke_gossip_rules'
-  | 'replaced'
-  | 'self_connection'
-  | 'shutdown'
-  | 'no_room';
+export type { ClosedBecause };
 
 /** Everything but init, ping, pong and the gossip announcements, which Connection handles or hands on by itself. */
 export type PeerMessage = ControlMessage;
@@ -137,6 +123,7 @@ export class Connection {
   readonly #outbox: Outbox;
   readonly #handshake: HandshakeDriver;
   readonly #pausedFor = new Set<string>();
+  readonly #pongs: PongWatch;
   #phase: Phase = 'handshake';
   #transport: Transport | undefined;
   #remoteKey: Uint8Array | undefined;
@@ -174,6 +161,7 @@ export class Connection {
     this.since = ports.clock.monotonicMs();
     this.#heardAt = this.since;
     this.#takenAt = this.since;
+    this.#pongs = new PongWatch(ports.clock);
     this.#warnings = new TokenBucket(ports.clock, WARNINGS_PER_MINUTE / 60, WARNINGS_PER_MINUTE);
     this.#notices = new TokenBucket(ports.clock, NOTICES_LOGGED_PER_MINUTE / 60, NOTICES_LOGGED_PER_MINUTE);
   }
@@ -204,9 +192,28 @@ export class Connection {
     return this.#remoteKey === undefined ? undefined : nodeIdAt(this.#remoteKey);
   }
 
+  /** The handshake has proven that the other side has the key of `nodeId`. */
+  get isProven(): boolean {
+    return this.#transport !== undefined;
+  }
+
   /** The peer's init; undefined until it arrived. */
   get init(): Init | undefined {
     return this.#init;
+  }
+
+  /** Shortest time from a ping to its pong, in milliseconds; infinite before the first. */
+  get latencyMs(): number {
+    return this.#pongs.latencyMs;
+  }
+
+  /** All that is held for this connection, in bytes, with what other rooms may hold reckoned at its most. */
+  get memoryBytes(): number {
+    return connectionMemory({
+      handshakeBytes: this.#transport === undefined ? this.#handshake.heldBytes : 0,
+      heldBytes: this.#transport?.bufferedBytes ?? 0,
+      outputBytes: this.#outbox.waitingBytes,
+    });
   }
 
   /** `03ab…@host:port` for logs. */
@@ -220,9 +227,13 @@ export class Connection {
     this.messagesOut++;
     this.#ports.meter.count('gossipd_messages_sent_total', messageTypeName(readU16(raw, 0)));
     if (this.#outbox.waitingBytes > OUTPUT_PAUSE_BYTES) this.pauseReading('output');
+    this.#keepMemory();
   }
 
-  /** False while more than the bound waits to be sent, or the byte budget is spent; onWritable follows when it is true again. */
+  /**
+   * False while more than the bound waits to be sent, or the byte budget is spent; onWritable follows when it is true
+   * again.
+   */
   canSend(): boolean {
     return this.#phase === 'open' && this.#outbox.canSend();
   }
@@ -255,14 +266,13 @@ export class Connection {
   /** Closes once; what was sent before (a warning) still leaves. */
   close(because: ClosedBecause, detail = ''): void {
     if (this.#phase === 'closed') return;
-    this.#outbox.flush();
+    if (!AT_ONCE.has(because)) this.#outbox.flush();
     this.#outbox.close();
     this.#phase = 'closed';
     this.#cancelTimers();
     this.#transport?.pause();
     const { socket } = this.#options;
-    if (because === 'socket_closed' || because === 'bad_mac' || because === 'handshake_failed')
-      socket.destroy();
+    if (AT_ONCE.has(because)) socket.destroy();
     else {
       socket.end();
       // Read on, into nothing: the other side's end is not seen on a paused socket, and unread bytes would reset ours.
@@ -296,9 +306,15 @@ export class Connection {
     this.#inbound.spend(chunk.length);
     if (this.#transport === undefined) this.#handshakeGoesOn(this.#handshake.take(chunk));
     else this.#receive(this.#transport, chunk);
+    this.#keepMemory();
     if (this.phase === 'closed' || this.#inbound.open) return;
     this.pauseReading('budget');
     this.#arm('budget', this.#inbound.waitMs, () => this.resumeReading('budget'));
+  }
+
+  #keepMemory(): void {
+    if (this.#phase === 'closed' || this.memoryBytes <= MAX_CONNECTION_BYTES) return;
+    this.close('over_memory', `${this.memoryBytes} bytes`);
   }
 
   readonly #deliver = (raw: Uint8Array): void => {
@@ -378,11 +394,12 @@ export class Connection {
         return;
       }
       case 'pong':
-        return;
+        return this.#onPong(message.byteslen);
       case 'error':
       case 'warning':
         if (!takeOne(this.#notices)) return;
-        // Those we chose to dial are worth a line; strangers could fill the disk with them.
+        // B1-23: they speak of channels, of which we have none, so the connection goes on and a line is kept. Those we
+        // chose to dial are worth one that is seen; strangers could fill the disk with them.
         this.#ports.log[this.outbound ? 'info' : 'debug'](`${message.type} from peer`, {
           peer: this.name,
           text: printable(message.data, 300),
@@ -393,23 +410,22 @@ export class Connection {
     }
   }
 
+  #onPong(byteslen: number): void {
+    const outcome = this.#pongs.received(byteslen);
+    if (outcome === 'answer') return;
+    this.#ports.meter.count('gossipd_strange_pongs_total');
+    if (outcome === 'strange') return;
+    this.warn('pongs that answer no ping');
+    this.close('unexpected_pong', `${byteslen} bytes`);
+  }
+
   #onInit(init: Init): void {
     // A second init changes nothing.
     if (this.#phase !== 'init') return;
-    const { unknownEven, missingDependency } = checkFeatures(init.features);
-    if (unknownEven !== undefined) {
-      this.warn(`feature bit ${unknownEven} is not known here`);
-      return this.close('unknown_even_feature', String(unknownEven));
-    }
-    if (missingDependency !== undefined) {
-      const [feature, needed] = missingDependency;
-      this.warn(`feature ${feature} needs ${needed}`);
-      return this.close('missing_feature_dependency', `${feature} needs ${needed}`);
-    }
-    const chain = this.#options.network.chainHashBytes;
-    if (init.networks !== undefined && !init.networks.some((other) => bytesEqual(other, chain))) {
-      this.warn('no common chain');
-      return this.close('no_common_chain');
+    const problem = initProblem(init, this.#options.network);
+    if (problem !== undefined) {
+      this.warn(problem.warning);
+      return this.close(problem.because, problem.detail);
     }
     this.#init = {
       ...init,
@@ -438,7 +454,10 @@ export class Connection {
       if (this.#pausedFor.size === 0 && silentMs > 2 * interval)
         return this.close('peer_silent', `${silentMs} ms`);
       // B1-25: padding is zeros.
-      if (silentMs > interval / 2) this.send(encodePing({ num_pong_bytes: 1, byteslen: 1 }));
+      if (silentMs > interval / 2 || this.#pongs.knowsNothing) {
+        this.#pongs.sent();
+        this.send(encodePing({ num_pong_bytes: PONG_BYTES, byteslen: 1 }));
+      }
       this.#schedulePing();
     });
   }

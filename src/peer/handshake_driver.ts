@@ -1,6 +1,6 @@
 /**
- * Runs the BOLT 8 handshake of one connection over a byte stream: gathers whole acts out of chunks of any size and hands them to
- * noise/. Connection writes what it is told to send and goes on with the transport.
+ * Runs the BOLT 8 handshake of one connection over a byte stream: gathers whole acts out of chunks of any size and
+ * hands them to noise/. Connection writes what it is told to send and goes on with the transport.
  *
  * Bound: one act (66 bytes at most) and the chunk being read are held.
  */
@@ -56,6 +56,11 @@ export class HandshakeDriver {
 
   constructor(options: HandshakeOptions) {
     this.#options = options;
+  }
+
+  /** Bytes of an act that is not whole yet. */
+  get heldBytes(): number {
+    return this.#gathered.length;
   }
 
   /** Called once, first. The initiator's act one is to be sent at once. */

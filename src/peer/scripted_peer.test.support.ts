@@ -20,13 +20,8 @@ import {
 } from '../noise/handshake.ts';
 import { GOSSIPD_INIT_FEATURES } from '../wire/feature_bits.ts';
 import { encodeInit, type Init } from '../wire/init.ts';
-import {
-  type ClosedBecause,
-  Connection,
-  type ConnectionHandler,
-  type ConnectionLimits,
-  type PeerMessage,
-} from './connection.ts';
+import type { ClosedBecause } from './closed_because.ts';
+import { Connection, type ConnectionHandler, type ConnectionLimits, type PeerMessage } from './connection.ts';
 import { type MemoryEndOptions, type MemorySocket, memorySocketPair } from './memory_socket.test.support.ts';
 
 export const engine = loadEngine('fastest');

@@ -1,12 +1,16 @@
 /**
  * TCP sockets: the only file of peer/ that touches node:net. Turns net.Socket's events into the Socket port, so that
- * nothing above it knows listeners, buffers or streams of Node.
+ * nothing above it knows listeners, buffers or streams of Node. Dials directly, or through a SOCKS5 proxy.
  */
-import { connect, createServer, type Socket as NetSocket } from 'node:net';
+import { connect, createServer, type Socket as NetSocket, type TcpNetConnectOpts } from 'node:net';
+import { toHex } from '../base/bytes.ts';
 import { OperationalError } from '../base/errors.ts';
+import type { Rng } from '../base/rng.ts';
 import type { Dial, Listen, Listener, Socket, SocketEvents } from './socket.ts';
+import { Socks5Client, type Socks5Progress } from './socks5.ts';
 
-const wrap = (socket: NetSocket): Socket => {
+/** @param leadsTo the other end, where a proxy stands between */
+const wrap = (socket: NetSocket, leadsTo?: { readonly host: string; readonly port: number }): Socket => {
   socket.setNoDelay(true);
   socket.pause();
   let reason = 'closed by the other side';
@@ -16,8 +20,8 @@ const wrap = (socket: NetSocket): Socket => {
     reason = error.message;
   });
   return {
-    remoteHost: socket.remoteAddress ?? '',
-    remotePort: socket.remotePort ?? 0,
+    remoteHost: leadsTo?.host ?? socket.remoteAddress ?? '',
+    remotePort: leadsTo?.port ?? socket.remotePort ?? 0,
     start: (events: SocketEvents) => {
       const over = (): void => {
         if (closed) return;
@@ -47,30 +51,97 @@ const wrap = (socket: NetSocket): Socket => {
   };
 };
 
-export const dialTcp: Dial = (host, port, timeoutMs) =>
+/**
+ * Time for one address of a name before the next is tried beside it (RFC 8305 calls it connection attempt delay, and
+ * would have less).
+ */
+const NEXT_ADDRESS_MS = 1_000;
+
+const dialFailed = (host: string, port: number, cause: unknown): OperationalError =>
+  new OperationalError(
+    'dial_failed',
+    'retry',
+    `cannot reach ${host}:${port}: ${cause instanceof Error ? cause.message || cause.name : String(cause)}`,
+    'Check the address and the network; it is tried again by itself.',
+    cause,
+  );
+
+/** Replaces the system's resolver in tests. */
+export type Lookup = NonNullable<TcpNetConnectOpts['lookup']>;
+
+/** Connects, then hands the bare socket on; `ready` resolves or rejects within the time that is left. */
+const connected = <T>(
+  { host, port, timeoutMs, lookup }: { host: string; port: number; timeoutMs: number; lookup?: Lookup },
+  ready: (socket: NetSocket, resolve: (value: T) => void, fail: (cause: unknown) => void) => void,
+): Promise<T> =>
   new Promise((resolve, reject) => {
-    const socket = connect({ host, port });
-    const fail = (cause: unknown): void => {
-      socket.destroy();
-      const why = cause instanceof Error ? cause.message : String(cause);
-      reject(
-        new OperationalError(
-          'dial_failed',
-          'retry',
-          `cannot reach ${host}:${port}: ${why}`,
-          'Check the address and the network; it is tried again by itself.',
-          cause,
-        ),
-      );
-    };
-    socket.setTimeout(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`));
-    socket.once('error', fail);
-    socket.once('connect', () => {
-      socket.setTimeout(0);
-      socket.off('error', fail);
-      resolve(wrap(socket));
+    const socket = connect({
+      ...{ host, port, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS },
+      ...(lookup === undefined ? {} : { lookup }),
     });
+    let over = false;
+    const finish = (): boolean => {
+      if (over) return false;
+      over = true;
+      clearTimeout(timer);
+      socket.off('error', fail);
+      return true;
+    };
+    const fail = (cause: unknown): void => {
+      if (!finish()) return;
+      // Errors that follow the first one must not be unhandled.
+      socket.on('error', () => {});
+      socket.destroy();
+      reject(dialFailed(host, port, cause));
+    };
+    // Not the socket's own timeout: that starts over with every byte.
+    const timer = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs);
+    socket.once('error', fail);
+    socket.once('connect', () => ready(socket, (value) => finish() && resolve(value), fail));
   });
+
+/** Names are resolved by the system now, and all their addresses tried in order, both families (IPv6 without brackets). */
+export const makeDialTcp =
+  (lookup?: Lookup): Dial =>
+  (host, port, timeoutMs) =>
+    connected<Socket>(
+      { host, port, timeoutMs, ...(lookup === undefined ? {} : { lookup }) },
+      (socket, resolve) => resolve(wrap(socket)),
+    );
+
+export const dialTcp: Dial = makeDialTcp();
+
+/**
+ * Through a SOCKS5 proxy, which resolves names; each dial with credentials of its own. The socket calls itself by where
+ * it leads.
+ */
+export const dialThroughProxy =
+  (proxy: { readonly host: string; readonly port: number }, rng: Rng): Dial =>
+  (host, port, timeoutMs) =>
+    connected<Socket>({ ...proxy, timeoutMs }, (socket, resolve, fail) => {
+      const user = toHex(rng.bytes(16));
+      const client = new Socks5Client({ host, port, user, password: user });
+      const follow = (progress: Socks5Progress): void => {
+        switch (progress.state) {
+          case 'failed':
+            return fail(`${host}:${port} through the proxy: ${progress.reason}`);
+          case 'waiting':
+            if (progress.send !== undefined) socket.write(progress.send);
+            return;
+          case 'connected':
+            socket.off('data', take);
+            socket.off('close', closed);
+            socket.pause();
+            if (progress.rest.length > 0) socket.unshift(progress.rest);
+            return resolve(wrap(socket, { host, port }));
+        }
+      };
+      const take = (chunk: Uint8Array): void => follow(client.take(chunk));
+      const closed = (): void => fail(`${host}:${port} through the proxy: it closed the connection`);
+      socket.on('data', take);
+      socket.once('close', closed);
+      follow(client.begin());
+    });
 
 export const listenTcp: Listen = (host, port, accept) =>
   new Promise((resolve, reject) => {

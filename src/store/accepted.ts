@@ -25,6 +25,8 @@ export interface AcceptedUpdate {
   readonly replaces: StoreOffset | undefined;
   /** The channel's announcement while its header timestamp is still 0; it is given this update's. */
   readonly announcement: StoreOffset | undefined;
+  /** The channel is dying: the record is flagged DYING from the start, like its siblings. */
+  readonly isDying?: boolean;
 }
 
 /** A node_announcement, or a fresh copy of one. */
@@ -51,6 +53,8 @@ export interface AcceptedDying {
   readonly scidLo: number;
   /** Block height at which the channel is to be removed. */
   readonly deadline: number;
+  /** The channel's chan_dying with another deadline; flagged DELETED once this one is published. */
+  readonly replaces?: StoreOffset | undefined;
   readonly mark: readonly StoreOffset[];
 }
 

@@ -48,9 +48,9 @@ const put = (
   return record;
 };
 
-const enqueueOne = (pending: PendingBatches, timestamp: number, message: Uint8Array) => {
+const enqueueOne = (pending: PendingBatches, timestamp: number, message: Uint8Array, flags = 0) => {
   const { batch, at } = pending.reserve(RECORD_HEADER_BYTES + message.length);
-  return { batch, record: put(batch, at, pending.recordFlags, timestamp, message) };
+  return { batch, record: put(batch, at, pending.recordFlags | flags, timestamp, message) };
 };
 
 const setFlags = (bytes: Uint8Array, header: number, flags: number): void =>
@@ -113,7 +113,9 @@ export const enqueue = (
     }
     case 'channel_update':
     case 'node_announcement': {
-      const { batch, record } = enqueueOne(pending, accepted.timestamp, accepted.raw);
+      const isDying = accepted.kind === 'channel_update' && accepted.isDying === true;
+      const flags = isDying ? FLAG_DYING : 0;
+      const { batch, record } = enqueueOne(pending, accepted.timestamp, accepted.raw, flags);
       if (accepted.replaces !== undefined) flag(marks, batch, pending.end, accepted.replaces, FLAG_DELETED);
       if (accepted.kind === 'channel_update' && accepted.announcement !== undefined) {
         setTimestamp(pending, marks, accepted.announcement, accepted.timestamp);
@@ -131,6 +133,7 @@ export const enqueue = (
       const { scidHi, scidLo, deadline } = accepted;
       const { batch, record } = enqueueOne(pending, 0, encodeChanDying(scidHi, scidLo, deadline));
       for (const offset of accepted.mark) flag(marks, batch, pending.end, offset, FLAG_DYING);
+      if (accepted.replaces !== undefined) flag(marks, batch, pending.end, accepted.replaces, FLAG_DELETED);
       apply(record);
       return record.offset;
     }

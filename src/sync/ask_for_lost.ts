@@ -12,6 +12,7 @@ const isIdle = (peer: SyncPeer, queries: ScidQueries): boolean => {
     case 'ready':
     case 'range_paused':
     case 'range_failed':
+    case 'probing':
     case 'dumped':
       return queries.isFree(peer);
     case 'not_offering':

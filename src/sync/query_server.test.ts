@@ -7,13 +7,17 @@ import { MemoryMeter } from '../base/meter.ts';
 import { decodeReplyChannelRange, type ReplyChannelRange } from '../wire/reply_channel_range.ts';
 import { decodeReplyShortChannelIdsEnd } from '../wire/reply_short_channel_ids_end.ts';
 import { MemoryStore, scidOf } from './memory_store.test.support.ts';
-import { QueryServer } from './query_server.ts';
+import { QueryServer, type QueryServerOptions } from './query_server.ts';
 
 const network = NETWORKS.regtest;
 const chain_hash = network.chainHashBytes;
 const foreign = NETWORKS.bitcoin.chainHashBytes;
 
-const setUp = (store = new MemoryStore(), serveUnverified = false) => {
+const setUp = (
+  store = new MemoryStore(),
+  serveUnverified = false,
+  more: Partial<Pick<QueryServerOptions, 'isUpToDate'>> = {},
+) => {
   const sent: Uint8Array[] = [];
   const meter = new MemoryMeter();
   const room = { left: Number.POSITIVE_INFINITY };
@@ -29,6 +33,7 @@ const setUp = (store = new MemoryStore(), serveUnverified = false) => {
     log: silentLog,
     meter,
     serveUnverified,
+    ...more,
   });
   const types = (): number[] => sent.map((raw) => (raw[0]! << 8) | raw[1]!);
   const ranges = (): ReplyChannelRange[] =>
@@ -334,4 +339,21 @@ test('a record that cannot be read is left out and counted', () => {
   askScids([scidOf(1)]);
   assert.deepEqual(types(), [258, 258, 262]);
   assert.equal(meter.get('gossipd_query_missing_records_total'), 1);
+});
+
+test('Q-10 full_information is 0 until our own map is complete, and the answer is the same', () => {
+  const store = new MemoryStore();
+  store.channel(scidOf(1), 5);
+  const state = { isUpToDate: false };
+  const { askScids, sent } = setUp(store, false, { isUpToDate: () => state.isUpToDate });
+  const full = (): boolean[] =>
+    sent.flatMap((raw) => {
+      const end = decodeReplyShortChannelIdsEnd(raw);
+      return 'fault' in end ? [] : [end.full_information];
+    });
+  askScids([scidOf(1)]);
+  assert.equal(sent.length, 4);
+  state.isUpToDate = true;
+  askScids([scidOf(1)]);
+  assert.deepEqual(full(), [false, true]);
 });

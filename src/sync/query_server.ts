@@ -7,7 +7,7 @@
  * Left out of range replies: channels without any channel_update, as CLN does.
  * Bounds: at most one query of each kind is open (Q-02, Q-11). Its state is a position, and for scids the query's own list:
  * at most 8186 x 8 bytes, 8186 flags and a set of at most 2 x 8186 nodes, about 0.8 MB. One message is made at a time and only
- * while canSend() is true, so a peer that does not read costs nothing more.
+ * while canSend() is true, so a peer that does not read costs nothing more; with a QueryBudget a peer that asks without end waits.
  */
 import { bytesEqual, own } from '../base/bytes.ts';
 import type { Network } from '../base/chain_hash.ts';
@@ -21,6 +21,7 @@ import { encodeReplyChannelRange, shortIdsPerReply } from '../wire/reply_channel
 import { encodeReplyShortChannelIdsEnd } from '../wire/reply_short_channel_ids_end.ts';
 import type { StoreOffset } from '../wire/store_record.ts';
 import type { MessageSource, WarnText } from './ports.ts';
+import { LOOKUP_BYTES, type QueryBudget, RANGE_QUERY_BYTES } from './query_budget.ts';
 import { compareHalves, HI, halvesOf, LO } from './scid_halves.ts';
 
 /** What a query without flags asks for: all of QUERY_FLAG. */
@@ -75,6 +76,15 @@ export interface QueryServerOptions {
   readonly meter: Meter;
   /** Also answer with channels whose amount nobody verified. */
   readonly serveUnverified?: boolean;
+  /** What this peer's answers may cost; nothing limits them without. The server closes it. */
+  readonly budget?: QueryBudget;
+  /**
+   * Whether our own map is kept complete (Q-10): full_information tells the asker whether what we left out is unknown to the network or only to
+   * us. It is 0 before our first sync is complete, after a restart too, and 0 where nothing is verified and so nothing of the map is
+   * given away: that a daemon without a chain answers a range query with an empty list is then not taken for an empty network. The
+   * list itself has to end with sync_complete all the same (Q-13): the asker would wait for the rest of it. True without.
+   */
+  readonly isUpToDate?: () => boolean;
 }
 
 export class QueryServer {
@@ -83,15 +93,17 @@ export class QueryServer {
   #range: RangeAnswer | undefined;
   #scids: ScidAnswer | undefined;
   #pumping = false;
+  /** The peer has used up its budget. */
+  #throttled = false;
 
   constructor(options: QueryServerOptions) {
     this.#options = options;
     this.#graph = options.graph;
   }
 
-  /** True while an answer is not finished. */
+  /** True while an answer is not finished and goes on as fast as there is room: live gossip waits for it, but not for a budget. */
   get busy(): boolean {
-    return this.#range !== undefined || this.#scids !== undefined;
+    return !this.#throttled && (this.#range !== undefined || this.#scids !== undefined);
   }
 
   /** BOLT 7, query_channel_range. Answers as far as there is room; pump() does the rest. */
@@ -111,6 +123,7 @@ export class QueryServer {
       afterHi: -1,
       afterLo: -1,
     };
+    this.#options.budget?.spend(RANGE_QUERY_BYTES);
     this.#options.meter.count('gossipd_queries_served_total', 'query_channel_range');
     this.pump();
     return undefined;
@@ -121,6 +134,7 @@ export class QueryServer {
     if (this.#scids !== undefined)
       return this.#refuse('query_short_channel_ids before the previous one was answered');
     const { halves, flags } = eachOnce(query.short_channel_ids, query.query_flags);
+    this.#options.budget?.spend((halves.length / 2) * LOOKUP_BYTES);
     this.#scids = {
       chain_hash: own(query.chain_hash),
       foreign: !bytesEqual(query.chain_hash, this.#options.network.chainHashBytes),
@@ -141,9 +155,8 @@ export class QueryServer {
   pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    const { canSend } = this.#options;
-    while (this.#range !== undefined && canSend()) this.#answerRange(this.#range);
-    while (this.#scids !== undefined && canSend()) this.#answerScids(this.#scids);
+    while (this.#range !== undefined && this.#maySend()) this.#answerRange(this.#range);
+    while (this.#scids !== undefined && this.#maySend()) this.#answerScids(this.#scids);
     this.#pumping = false;
   }
 
@@ -151,6 +164,23 @@ export class QueryServer {
   close(): void {
     this.#range = undefined;
     this.#scids = undefined;
+    this.#options.budget?.close();
+  }
+
+  #maySend(): boolean {
+    const { canSend, budget } = this.#options;
+    this.#throttled = budget !== undefined && !budget.isOpen(this.#onBudget);
+    return !this.#throttled && canSend();
+  }
+
+  readonly #onBudget = (): void => {
+    this.#throttled = false;
+    this.pump();
+  };
+
+  #send(raw: Uint8Array): void {
+    this.#options.budget?.spend(raw.length);
+    this.#options.send(raw);
   }
 
   #refuse(text: WarnText): WarnText {
@@ -226,7 +256,7 @@ export class QueryServer {
           checksums[index * 2 + direction] = graph.updateChecksum(channel, direction);
       }
     }
-    this.#options.send(
+    this.#send(
       encodeReplyChannelRange({
         chain_hash: answer.chain_hash,
         first_blocknum: answer.first,
@@ -243,10 +273,9 @@ export class QueryServer {
   #answerScids(answer: ScidAnswer): void {
     if (!answer.foreign && (this.#sendNextOfChannel(answer) || this.#sendNextNode(answer))) return;
     this.#scids = undefined;
-    // Q-09; Q-10: our own chain is kept up to date, no other is.
-    this.#options.send(
-      encodeReplyShortChannelIdsEnd({ chain_hash: answer.chain_hash, full_information: !answer.foreign }),
-    );
+    // Q-09; Q-10: no other chain is kept.
+    const full_information = !answer.foreign && (this.#options.isUpToDate?.() ?? true);
+    this.#send(encodeReplyShortChannelIdsEnd({ chain_hash: answer.chain_hash, full_information }));
   }
 
   /** Q-07: announcement, then the latest update of each side, channel by channel. True when one message was sent. */
@@ -306,7 +335,7 @@ export class QueryServer {
       this.#options.meter.count('gossipd_query_missing_records_total');
       return false;
     }
-    this.#options.send(raw);
+    this.#send(raw);
     return true;
   }
 }

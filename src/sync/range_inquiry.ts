@@ -1,10 +1,11 @@
 /**
  * RangeInquiry: asks one peer which channels it has, and judges its replies (BOLT 7, query_channel_range). Pure.
  *
- * It first asks for all blocks at once. When the replies break the rules, whatever else they carry is not used, and it asks
+ * It first asks for all its blocks at once. When the replies break the rules, whatever else they carry is not used, and it asks
  * again by ranges of blocks small enough for one reply each: CLN up to 26.06 sends its list unordered, so that only
  * answers of a single reply are right, and a sync must not fail for that. A peer that goes on breaking the rules fails.
- * Bounds: MAX_REPLIES_PER_QUERY replies to a query, MAX_SCIDS_PER_PEER short_channel_ids and MAX_QUERIES queries in all;
+ * A list that is too long for one answer is not a broken one: it goes on in smaller ranges from where the ids ran over.
+ * Bounds: MAX_REPLIES_PER_QUERY replies and MAX_SCIDS_PER_ANSWER short_channel_ids to a query, MAX_QUERIES queries in all;
  * it keeps none of the ids, only where it is.
  */
 import { scidBlock } from '../base/short_channel_id.ts';
@@ -12,12 +13,12 @@ import type { ReplyChannelRange } from '../wire/reply_channel_range.ts';
 import { HI, halvesOf } from './scid_halves.ts';
 
 /** A short_channel_id has 24 bits for the block: nothing can be at or above this height. */
-const BLOCKS_END = 0x1000000;
-/** The whole chain, in one query. */
+export const BLOCKS_END = 0x1000000;
+/** One past the last block that a query can ask for, from block 0. */
 const ALL_BLOCKS = 0xffffffff;
 
-/** Forty times today's network of 50,000 channels; ids beyond are not looked at. */
-export const MAX_SCIDS_PER_PEER = 2_000_000;
+/** Forty times today's network of 50,000 channels; what one answer lists beyond is asked for again, in ranges. */
+export const MAX_SCIDS_PER_ANSWER = 2_000_000;
 /** 2,000,000 ids at 2,728 to a reply (with timestamps and checksums) are 734 replies; five times that for short ones. */
 export const MAX_REPLIES_PER_QUERY = 4_096;
 /** From block 0 to 2^24 in ranges of 8,192 blocks. */
@@ -47,10 +48,23 @@ export type RangeStep =
   | { readonly fault: RangeFault }
   | { readonly fault?: undefined; readonly use: boolean; readonly over: boolean };
 
+export interface InquiryOptions {
+  /** The first block to ask for; 0 without. */
+  readonly first?: number;
+  /** One past the last block; without, everything from `first`. */
+  readonly stop?: number;
+  /** See MAX_SCIDS_PER_ANSWER; smaller in tests. */
+  readonly maxScidsPerAnswer?: number;
+}
+
 export class RangeInquiry {
   /** The open query: blocks [first, end). */
-  #first = 0;
+  #first: number;
   #end = ALL_BLOCKS;
+  /** First block of all. */
+  readonly start: number;
+  readonly #stop: number;
+  readonly #maxScids: number;
   /** Everything below is answered by the open query's replies. */
   #coveredTo = 0;
   #previousFirst = 0;
@@ -63,23 +77,58 @@ export class RangeInquiry {
   #scids = 0;
   /** First block of the first reply that there was no room for. */
   #resumeAt: number | undefined;
+  /** There was none because the answer is too long, so that a shorter one can be asked for at once. */
+  #tooLong = false;
+  /** Ids came outside their reply's blocks: the answer is right only as a whole. */
+  #unordered = false;
+
+  constructor({
+    first = 0,
+    stop = BLOCKS_END,
+    maxScidsPerAnswer = MAX_SCIDS_PER_ANSWER,
+  }: InquiryOptions = {}) {
+    this.start = this.#first = first;
+    this.#stop = stop;
+    this.#maxScids = maxScidsPerAnswer;
+  }
 
   /** Ids taken from replies so far. */
   get scids(): number {
     return this.#scids;
   }
 
+  /** First block of the open query, or of the next one. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** One past the last block that is asked for; at most 2^24. */
+  get stop(): number {
+    return this.#stop;
+  }
+
+  /**
+   * All that the peer has below this block has been listed and taken. The last block of a reply may be split between two, so it is not
+   * counted before the next reply starts behind it (Q-14).
+   */
+  get reached(): number {
+    const open = this.#unordered || this.#replies === 0 ? this.#first : this.#coveredTo - 1;
+    return Math.min(this.#stop, this.#resumeAt ?? Math.max(this.#first, open));
+  }
+
   /** The next query to send, or why there is none. */
   next(): { readonly first: number; readonly count: number } | 'complete' | 'failed' {
-    if (this.#first >= BLOCKS_END) return 'complete';
+    if (this.#first >= this.#stop) return 'complete';
     if (this.#faultsInARow >= MAX_FAULTS_IN_A_ROW || this.#queries >= MAX_QUERIES) return 'failed';
-    this.#end = this.#step === 0 ? ALL_BLOCKS : Math.min(this.#first + this.#step, BLOCKS_END);
+    const whole = this.#stop === BLOCKS_END ? ALL_BLOCKS : this.#stop;
+    this.#end = this.#step === 0 ? whole : Math.min(this.#first + this.#step, this.#stop);
     this.#queries++;
     this.#coveredTo = this.#first;
     this.#previousFirst = 0;
     this.#replies = 0;
     this.#scidsOfQuery = 0;
     this.#resumeAt = undefined;
+    this.#tooLong = this.#unordered = false;
     return { first: this.#first, count: this.#end - this.#first };
   }
 
@@ -93,6 +142,11 @@ export class RangeInquiry {
     const count = reply.short_channel_ids.length;
     this.#scids += count;
     this.#scidsOfQuery += count;
+    if (this.#scidsOfQuery > this.#maxScids && this.#resumeAt === undefined) {
+      if (this.#end - this.#first === 1) return { fault: 'too_many_scids' };
+      this.postpone(reply);
+      this.#tooLong = true;
+    }
     const covered = this.#coveredTo >= Math.min(this.#end, BLOCKS_END);
     // Q-13: the last reply covers the end of the query and says so; saying so too early is a lie.
     if (reply.sync_complete && !covered) return { fault: 'range_not_covered' };
@@ -106,18 +160,22 @@ export class RangeInquiry {
 
   /** There is no room for what this reply lists: it will be asked for again, in smaller ranges. */
   postpone(reply: ReplyChannelRange): void {
-    this.#resumeAt = Math.max(this.#first, Math.min(reply.first_blocknum, BLOCKS_END));
+    const from = this.#unordered ? this.#first : reply.first_blocknum;
+    this.#resumeAt = Math.max(this.#first, Math.min(from, BLOCKS_END));
   }
 
   /** The open query was answered. True when room must be waited for before the next one. */
   finishQuery(): boolean {
     this.#faultsInARow = 0;
+    this.#replies = 0;
     if (this.#resumeAt !== undefined) {
+      const isStuck = this.#tooLong && this.#resumeAt <= this.#first && this.#step !== 0;
+      this.#step = isStuck ? Math.max(1, this.#step >>> 2) : FIRST_STEP_BLOCKS;
       this.#first = this.#resumeAt;
-      this.#step = FIRST_STEP_BLOCKS;
-      return true;
+      this.#resumeAt = undefined;
+      return !this.#tooLong;
     }
-    this.#first = this.#step === 0 ? BLOCKS_END : this.#end;
+    this.#first = this.#step === 0 ? this.#stop : this.#end;
     // Empty stretches are crossed fast; otherwise by density, at most twice as far as before.
     const fitting = Math.floor((this.#step * WANTED_SCIDS_PER_STEP) / Math.max(1, this.#scidsOfQuery));
     const most = this.#scidsOfQuery === 0 ? this.#step * 4 : this.#step * 2;
@@ -128,6 +186,8 @@ export class RangeInquiry {
   /** The open query's answer was broken: its blocks will be asked for again, in smaller ranges. */
   failQuery(): void {
     this.#faultsInARow++;
+    this.#replies = 0;
+    this.#resumeAt = undefined;
     this.#step = this.#step === 0 ? FIRST_STEP_BLOCKS : Math.max(1, this.#step >>> 2);
   }
 
@@ -139,7 +199,6 @@ export class RangeInquiry {
     if (end <= this.#first || first_blocknum >= this.#end) return 'range_outside_query';
     if (first_blocknum < this.#previousFirst) return 'range_decreasing';
     if (first_blocknum > this.#coveredTo) return 'range_gap';
-    if (this.#scids + short_channel_ids.length > MAX_SCIDS_PER_PEER) return 'too_many_scids';
     const pairs = short_channel_ids.length * 2;
     if (reply.timestamps !== undefined && reply.timestamps.length !== pairs) return 'timestamps_mismatch';
     if (reply.checksums !== undefined && reply.checksums.length !== pairs) return 'timestamps_mismatch';
@@ -148,7 +207,9 @@ export class RangeInquiry {
       const block = scidBlock(halves[at + HI] as number);
       // CLN 26.06 lists in the order of its map: what is not in the reply's range may still be in the query's.
       const inReply = block >= first_blocknum && block < end;
-      if (!inReply && (block < this.#first || block >= this.#end)) return 'scid_outside_query';
+      if (inReply) continue;
+      if (block < this.#first || block >= this.#end) return 'scid_outside_query';
+      this.#unordered = true;
     }
     return undefined;
   }

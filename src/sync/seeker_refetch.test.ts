@@ -11,7 +11,8 @@ import { decodeMessage } from '../wire/message.ts';
 import { QUERY_FLAG } from '../wire/query_short_channel_ids.ts';
 import { MemoryStore, scidOf } from './memory_store.test.support.ts';
 import { MAX_REFETCH_TRIES, PLAIN_AFTER_MS, REFETCH_CHUNK_SCIDS, type RefetchOutcome } from './refetch.ts';
-import { Seeker, type SeekerLimits } from './seeker.ts';
+import { Seeker } from './seeker.ts';
+import type { SeekerLimits } from './seeker_options.ts';
 
 const network = NETWORKS.regtest;
 const chain_hash = network.chainHashBytes;
@@ -232,7 +233,7 @@ test('a first sync goes first: busy peers are not asked, and nobody while ingest
   assert.deepEqual([peer.state(), peer.query()], ['asking_range', undefined]);
   backlog.messages = 300;
   peer.list([scidOf(1)]);
-  assert.deepEqual(peer.query(), [[1, undefined]]);
+  assert.deepEqual(peer.query(), [[1, WHOLE]]);
   store.channel(scidOf(1), NOW);
   for (const node of [1, 2]) store.node(node, NOW);
   peer.end();
@@ -250,7 +251,7 @@ test('nothing is fetched twice: what a peer lists meanwhile waits for the refetc
   assert.deepEqual(a.query(), [[1, WHOLE]]);
   const b = connect('b', [7, 11], false);
   b.list([scidOf(1), scidOf(2)]);
-  assert.deepEqual(b.query(), [[2, undefined]]);
+  assert.deepEqual(b.query(), [[2, WHOLE]]);
   seeker.refetch([missing(2)]);
   run(1);
   for (const block of [1, 2]) store.channel(scidOf(block), NOW);

@@ -81,6 +81,7 @@ export const dumpCandidate = (
         break;
       case 'ready':
       case 'range_paused':
+      case 'probing':
       case 'dumped':
         known = true;
         break;
@@ -90,4 +91,20 @@ export const dumpCandidate = (
     }
   }
   return { known, candidate };
+};
+
+/** Peers whose lists are being asked for, or are worth something: empty and invented ones leave the place to the next peer. */
+export const sourceCount = (
+  peers: Iterable<SyncPeer>,
+  isFetching: boolean,
+  isUseful: (peer: SyncPeer) => boolean,
+): number => {
+  let sources = 0;
+  for (const peer of peers) {
+    const { state } = peer;
+    const busy = state === 'asking_range' || state === 'draining' || state === 'range_paused';
+    const usable = state === 'ready' || state === 'probing' || state === 'fetching';
+    if (busy || (usable && (isUseful(peer) || (isFetching && peer.has > 0)))) sources++;
+  }
+  return sources;
 };

@@ -1,16 +1,11 @@
 /** What the seeker knows of one peer, and the times it allows. */
 import { hasFeature } from '../wire/feature_bits.ts';
+import type { PeerList } from './completeness.ts';
 import type { SyncPeerPort } from './ports.ts';
 import type { RangeInquiry } from './range_inquiry.ts';
 
-/** Peers that are asked for live gossip; the others are told to send nothing. CLN's number. */
-export const MAX_STREAMING_PEERS = 10;
 /** Peers whose whole list is asked for at once, and that are kept as sources. lnd's number. */
 export const N_SYNC_PEERS = 3;
-/** Live gossip is asked for from this long ago, as CLN does: it covers the flush interval and clocks that differ. */
-export const LIVE_SECONDS = 600;
-/** B7-42: what is older than two weeks is pruned anyway. */
-export const LONGEST_ABSENCE_SECONDS = 1_209_600;
 /** Ids in a query: about 1.7 MB of answer, half a minute at lnd's 51,200 bytes per second for each peer. */
 export const CHUNK_SCIDS = 2_000;
 /** A peer from which nothing at all comes for so long does not answer. */
@@ -27,6 +22,8 @@ export const SETTLE_MS = 60_000;
 export const ROUND_MS = 3_600_000;
 /** Once synced, the lists of further peers are asked for one at a time, this far apart. */
 export const FURTHER_PEER_MS = 60_000;
+/** A list that broke off is gone on with by another peer, if one comes within so long. */
+export const RESUME_WITHIN_MS = 600_000;
 /** New queries wait while ingest has more messages than this to check: daemon/ stops reading at about as many. */
 export const BACKLOG_LIMIT = 4_096;
 /** With more than this to check, ingest may be why nothing is heard or delivered: time limits wait. */
@@ -44,6 +41,8 @@ export type SyncPeerState =
   | 'draining'
   /** There is no room for the rest of its list. */
   | 'range_paused'
+  /** Its list is known, and a few blocks of it are being asked for again. */
+  | 'probing'
   | 'range_failed'
   /** Its list is known and nothing is asked of it. */
   | 'ready'
@@ -95,6 +94,18 @@ export interface SyncPeer {
   /** Its number in the Refetch; -1 without one. */
   seat: number;
   inquiry: RangeInquiry | undefined;
+  /** The list that it is sending, and its last whole one. */
+  listing: PeerList | undefined;
+  list: PeerList | undefined;
+  /** Block from which its list was asked for: what is before it, another peer listed that left before the end. */
+  listFrom: number;
+  /** When its list was last asked for; -1 before. */
+  listAskedMs: number;
+  /** When it was last probed, -1 before; and the probes that it has not answered since its last list: it is not probed again. */
+  probedMs: number;
+  probesFailed: number;
+  /** Channels that the list or the probe under way has and we lacked. */
+  found: number;
   rangeStartedMs: number;
   rangeHeardMs: number;
   /** The whole list was received at least once. */
@@ -127,6 +138,13 @@ export const newSyncPeer = (id: number, port: SyncPeerPort, now: number): SyncPe
   holder: -1,
   seat: -1,
   inquiry: undefined,
+  listing: undefined,
+  list: undefined,
+  listFrom: 0,
+  listAskedMs: -1,
+  probedMs: -1,
+  probesFailed: 0,
+  found: 0,
   rangeStartedMs: now,
   rangeHeardMs: now,
   rangeComplete: false,

@@ -3,16 +3,21 @@
  *
  * The seeker hands it range replies and the peer they came from; it compares them with the graph, remembers what is
  * missing or outdated and who has it, picks chunks, and judges what came of them. It talks to nobody.
+ * Two passes: peers that know query_flags are asked for channels without their nodes, because the two nodes of an unknown channel are
+ * not known before it arrives, and each query that asks for them brings the same large nodes again. When a channel is there, its
+ * nodes without an announcement are asked for by it, each node once. Others send whole channels, with the repeats.
  * Bounds: WantedScids' table, and MAX_WANTED_PER_PEER entries that any one peer claims to have, so that one that
  * invents channels cannot take the room of the others.
  */
 import type { NetworkGraph } from '../graph/network_graph.ts';
 import { QUERY_FLAG } from '../wire/query_short_channel_ids.ts';
 import type { ReplyChannelRange } from '../wire/reply_channel_range.ts';
+import { hasANode, isFresh, namelessFlags, outdatedFlags } from './list_compare.ts';
+import { PoolHolders } from './pool_holders.ts';
 import { QUERY_ALL } from './query_server.ts';
 import { HI, halvesOf, LO } from './scid_halves.ts';
 import type { ChunkOwner } from './sync_peer.ts';
-import { MAX_HOLDERS, MAX_WANTED, WANTED_STATE, WantedScids } from './wanted_scids.ts';
+import { MAX_WANTED, WANTED_STATE, WantedScids } from './wanted_scids.ts';
 
 /** Ten times today's network of 50,000 channels; four such peers fill the table. */
 export const MAX_WANTED_PER_PEER = 500_000;
@@ -20,18 +25,17 @@ export const MAX_WANTED_PER_PEER = 500_000;
 export const MAX_TRIES = 3;
 /** Above this many entries the figures for people are not exact: counting would take over 10 ms. */
 const ROUGH_ENTRIES = 250_000;
-/** BOLT 7: an update older than two weeks may be pruned; asking for one is useless. */
-const STALE_SECONDS = 1_209_600;
-/** Half of it: from then on ours is refreshed even if only its time changed, lest it be pruned. */
-const REFRESH_SECONDS = STALE_SECONDS / 2;
-/** Updates from further ahead are not believed. */
-const FUTURE_SECONDS = 86_400;
+/** What those who know query_flags are asked for of an unknown channel. */
+const CHANNEL_AND_UPDATES =
+  QUERY_FLAG.channel_announcement | QUERY_FLAG.channel_update_1 | QUERY_FLAG.channel_update_2;
 
 export interface WantedPoolOptions {
   readonly graph: NetworkGraph;
   readonly salt: number;
   /** Channels known to be spent, or refused not long ago: not asked for (Q-04). */
   readonly refused?: (scidHi: number, scidLo: number) => boolean;
+  /** Channels that were pruned: asked for only when a list shows a fresh update of either side. */
+  readonly zombie?: (scidHi: number, scidLo: number) => boolean;
   /** The channel is being fetched by another query already: it is not asked for until that is over. */
   readonly isElsewhere?: (scidHi: number, scidLo: number) => boolean;
   /** See MAX_WANTED and MAX_WANTED_PER_PEER; smaller in tests. */
@@ -44,21 +48,29 @@ export interface ClaimOptions {
   readonly nowSeconds: number;
 }
 
+/** What a reply has that we lack. */
+export interface Claimed {
+  /** False when something did not fit: the reply is to be asked for again later. */
+  readonly fits: boolean;
+  /** Channels that are not in the graph, and are wanted. */
+  readonly unknown: number;
+  /** Channels with an update newer than ours. */
+  readonly outdated: number;
+}
+
 export class WantedPool implements ChunkOwner {
   readonly #graph: NetworkGraph;
   readonly #table: WantedScids;
   readonly #refused: (scidHi: number, scidLo: number) => boolean;
+  readonly #zombie: (scidHi: number, scidLo: number) => boolean;
   readonly #isElsewhere: (scidHi: number, scidLo: number) => boolean;
   readonly #maxPerPeer: number;
   readonly #maxWanted: number;
-  /** Entries that each holder has. */
-  readonly #holding = new Uint32Array(MAX_HOLDERS);
-  /** Bits of holders in use. */
-  #taken = 0;
+  readonly #holders = new PoolHolders();
   #scanFrom = 0;
   #sweepFrom = 0;
-  /** By holder: nodes without an announcement for which one of its channels is asked for. */
-  readonly #nodesWanted = Array.from({ length: MAX_HOLDERS }, () => new Set<number>());
+  /** Nodes asked for by a channel that arrived without them, whoever was asked; by graph index, so at most the graph's nodes. */
+  readonly #nodesAsked = new Set<number>();
   /** Entries that were wanted and are there now. */
   resolved = 0;
   /** Of these, those that came by another way before they were asked for: an update, or a node, may not have come along. */
@@ -69,25 +81,36 @@ export class WantedPool implements ChunkOwner {
     this.#maxWanted = options.maxWanted ?? MAX_WANTED;
     this.#table = new WantedScids(options.salt, this.#maxWanted);
     this.#refused = options.refused ?? (() => false);
+    this.#zombie = options.zombie ?? (() => false);
     this.#isElsewhere = options.isElsewhere ?? (() => false);
     this.#maxPerPeer = options.maxWantedPerPeer ?? MAX_WANTED_PER_PEER;
   }
 
-  /** A holder number for a peer; -1 when all are in use. */
-  takeHolder(): number {
-    for (let holder = 0; holder < MAX_HOLDERS; holder++) {
-      if ((this.#taken & (1 << holder)) !== 0) continue;
-      this.#taken |= 1 << holder;
-      this.#holding[holder] = 0;
-      return holder;
+  /** A holder number for a peer; -1 when all are in use. @param isExtended it knows query_flags */
+  takeHolder(isExtended: boolean): number {
+    return this.#holders.take(isExtended);
+  }
+
+  /** Another peer goes on with the list of the one that had this number: it has what that one listed, and was asked for nothing yet. */
+  handOver(holder: number, isExtended: boolean): void {
+    const table = this.#table;
+    const bit = 1 << holder;
+    for (let slot = 0; slot < table.end; slot++) {
+      if (table.state(slot) === WANTED_STATE.free) continue;
+      table.asked[slot] = (table.asked[slot] as number) & ~bit;
+      const isTriedAgain =
+        table.state(slot) === WANTED_STATE.given_up &&
+        ((table.holders[slot] as number) & bit) !== 0 &&
+        (table.tries[slot] as number) < MAX_TRIES;
+      if (isTriedAgain) table.setState(slot, WANTED_STATE.waiting);
     }
-    return -1;
+    this.#holders.setExtended(holder, isExtended);
   }
 
   /** The peer is gone, or not believed: what only it has is not wanted any more. */
   releaseHolder(holder: number): void {
     this.forgetClaims(holder);
-    this.#taken &= ~(1 << holder);
+    this.#holders.release(holder);
   }
 
   /** What the peer said it has does not count any more. */
@@ -102,8 +125,7 @@ export class WantedPool implements ChunkOwner {
       const open = state === WANTED_STATE.asked || state === WANTED_STATE.arriving;
       if (!open && table.holders[slot] === 0) this.#remove(slot);
     }
-    this.#holding[holder] = 0;
-    this.#nodesWanted[holder]?.clear();
+    this.#holders.forget(holder);
   }
 
   /** Entries that are to be asked for or are being asked for. */
@@ -136,7 +158,7 @@ export class WantedPool implements ChunkOwner {
 
   /** Entries that this holder says it has, whatever their state. */
   missing(holder: number): number {
-    return this.#holding[holder] as number;
+    return this.#holders.entries(holder);
   }
 
   /** Whether there is room again for a holder whose list did not fit. */
@@ -145,42 +167,57 @@ export class WantedPool implements ChunkOwner {
   }
 
   /**
-   * Compares a reply with the graph. False when something did not fit: the reply is to be asked for again later.
-   * Updates that the reply's timestamps show to be newer than ours are wanted too, where it has timestamps.
+   * Compares a reply with the graph. Updates that the reply's timestamps show to be newer than ours are wanted too, where it has timestamps.
+   * A zombie is wanted when at least one side's update is fresh: one side that lives shows that the channel does, and whether both have to
+   * is for ingest/ to decide, with the messages in hand. Without timestamps nothing shows that, and it waits for live gossip.
    * @param withNodes nodes of known channels that have not announced themselves are asked for, each by one channel
    */
-  claim(holder: number, reply: ReplyChannelRange, { withNodes, nowSeconds }: ClaimOptions): boolean {
+  claim(holder: number, reply: ReplyChannelRange, { withNodes, nowSeconds }: ClaimOptions): Claimed {
     const halves = halvesOf(reply.short_channel_ids);
+    const nodesWanted = this.#holders.nodesOf(holder);
+    let unknown = 0;
+    let outdated = 0;
     for (let at = 0; at < halves.length; at += 2) {
       const hi = halves[at + HI] as number;
       const lo = halves[at + LO] as number;
       const channel = this.#graph.channelIndex(hi, lo);
       let flags = QUERY_ALL;
       if (channel !== -1) {
-        flags = this.#outdated(channel, reply, at, nowSeconds);
-        if (withNodes) flags |= this.#unannounced(channel, holder);
+        flags = outdatedFlags(this.#graph, channel, reply, at, nowSeconds);
+        if (flags !== 0) outdated++;
+        if (withNodes) flags |= namelessFlags(this.#graph, channel, nodesWanted);
         if (flags === 0) continue;
-      } else if (this.#refused(hi, lo)) continue;
-      if (!this.#claimOne(holder, hi, lo, flags)) return false;
+      } else {
+        if (this.#refused(hi, lo)) continue;
+        if (this.#zombie(hi, lo) && !isFresh(reply, at, nowSeconds)) continue;
+        unknown++;
+      }
+      if (!this.#claimOne(holder, hi, lo, flags)) return { fits: false, unknown, outdated };
     }
-    return true;
+    return { fits: true, unknown, outdated };
   }
 
   /** Up to `limit` waiting entries that this holder has and was not asked for yet, ascending; they count as asked. */
   pick(holder: number, limit: number): number[] {
     const table = this.#table;
     const bit = 1 << holder;
+    const isExtended = this.#holders.extendedOf(bit) !== 0;
     const chunk: number[] = [];
     // Starts where the last one ended, so that looking through the table is shared by all chunks.
     for (let looked = 0; looked < table.end && chunk.length < limit; looked++) {
       if (this.#scanFrom >= table.end) this.#scanFrom = 0;
       const slot = this.#scanFrom++;
       if (table.state(slot) !== WANTED_STATE.waiting) continue;
-      if (((table.holders[slot] as number) & ~(table.asked[slot] as number) & bit) === 0) continue;
+      const others = (table.holders[slot] as number) & ~(table.asked[slot] as number);
+      if ((others & bit) === 0) continue;
+      // Without flags a single update, or a node, costs a whole channel: those who know flags go first.
+      const isPart = !this.#isChannel(slot);
+      if (isPart && !isExtended && this.#holders.extendedOf(others) !== 0) continue;
       if (this.#overtook(slot)) this.#remove(slot);
       else if (this.#refused(table.hi[slot] as number, table.lo[slot] as number)) this.#remove(slot);
       else if (!this.#isElsewhere(table.hi[slot] as number, table.lo[slot] as number)) {
         table.setState(slot, WANTED_STATE.asked);
+        if (!isPart) table.flags[slot] = isExtended ? CHANNEL_AND_UPDATES : QUERY_ALL;
         chunk.push(slot);
       }
     }
@@ -192,16 +229,15 @@ export class WantedPool implements ChunkOwner {
     return this.#table.scidsOf(chunk);
   }
 
-  /** What to ask for each entry of a chunk; undefined when it is everything for all, as without flags. */
-  flagsOf(chunk: readonly number[]): Uint8Array | undefined {
-    const flags = Uint8Array.from(chunk, (slot) => this.#table.flags[slot] as number);
-    return flags.every((flag) => flag === QUERY_ALL) ? undefined : flags;
+  /** What to ask for each entry of a chunk. */
+  flagsOf(chunk: readonly number[]): Uint8Array {
+    return Uint8Array.from(chunk, (slot) => this.#table.flags[slot] as number);
   }
 
-  /** How many of an asked chunk's channels are there by now. Outdated ones do not count. */
+  /** How many of an asked chunk's channels and nodes are there by now. Outdated updates do not count. */
   delivered(chunk: readonly number[]): number {
     let count = 0;
-    for (const slot of chunk) if (this.#arrived(slot)) count++;
+    for (const slot of chunk) if (this.#arrived(slot) || this.#hasANode(slot)) count++;
     return count;
   }
 
@@ -211,7 +247,7 @@ export class WantedPool implements ChunkOwner {
     if (table.size === 0) return false;
     const slot = table.find(scidHi, scidLo);
     if (slot === -1 || table.state(slot) === WANTED_STATE.given_up) return false;
-    return (flags & ~(table.flags[slot] as number)) === 0;
+    return this.#isChannel(slot) || (flags & ~(table.flags[slot] as number)) === 0;
   }
 
   /** Another query has brought all of the channel: nothing of it may be missing because it was not asked for here. */
@@ -242,7 +278,7 @@ export class WantedPool implements ChunkOwner {
     return chunk.filter((slot) => {
       if (!this.#arrived(slot)) return true;
       this.resolved++;
-      this.#remove(slot);
+      if (!this.#goesOnWithNodes(slot)) this.#remove(slot);
       return false;
     });
   }
@@ -256,8 +292,8 @@ export class WantedPool implements ChunkOwner {
     const bit = holder < 0 ? 0 : 1 << holder;
     let missing = 0;
     for (const slot of chunk) {
-      // An outdated update: the peer sent what it had.
-      if (table.flags[slot] !== QUERY_ALL) {
+      // An outdated update, or a node: the peer sent what it had.
+      if (!this.#isChannel(slot)) {
         this.#remove(slot);
         continue;
       }
@@ -293,13 +329,14 @@ export class WantedPool implements ChunkOwner {
     for (let slot = 0; slot < table.end; slot++) {
       if (table.state(slot) !== WANTED_STATE.waiting) continue;
       if (this.#arrived(slot)) this.resolved++;
-      if (table.flags[slot] !== QUERY_ALL || this.#arrived(slot)) this.#remove(slot);
+      if (!this.#isChannel(slot) || this.#arrived(slot)) this.#remove(slot);
       else table.setState(slot, WANTED_STATE.given_up);
     }
   }
 
   /** A new round: what was given up is forgotten, so that the next list can bring it up again. */
   forgetGivenUp(): void {
+    this.#nodesAsked.clear();
     const table = this.#table;
     for (let slot = 0; slot < table.end; slot++) {
       if (table.state(slot) === WANTED_STATE.given_up) this.#remove(slot);
@@ -310,6 +347,8 @@ export class WantedPool implements ChunkOwner {
     const table = this.#table;
     const bit = 1 << holder;
     let slot = table.find(hi, lo);
+    // A channel without its nodes is asked for: those follow by themselves.
+    if (slot !== -1 && this.#isChannel(slot)) flags = 0;
     if (slot !== -1 && ((table.holders[slot] as number) & bit) !== 0) {
       table.flags[slot] = (table.flags[slot] as number) | flags;
       return true;
@@ -319,44 +358,32 @@ export class WantedPool implements ChunkOwner {
     if (slot === -1) return false;
     table.holders[slot] = (table.holders[slot] as number) | bit;
     table.flags[slot] = (table.flags[slot] as number) | flags;
-    this.#holding[holder] = this.missing(holder) + 1;
+    this.#holders.added(holder);
     if (table.state(slot) === WANTED_STATE.given_up && (table.tries[slot] as number) < MAX_TRIES) {
       table.setState(slot, WANTED_STATE.waiting);
     }
     return true;
   }
 
-  /** Flags of the updates that the peer has newer than we; 0 when none. `at` is also the index of node 1's timestamp. */
-  #outdated(channel: number, reply: ReplyChannelRange, at: number, nowSeconds: number): number {
-    const graph = this.#graph;
-    if (reply.timestamps === undefined) return 0;
-    let flags = 0;
-    for (const direction of [0, 1] as const) {
-      const theirs = reply.timestamps[at + direction] ?? 0;
-      const ours = graph.hasUpdate(channel, direction) ? graph.updateTimestamp(channel, direction) : 0;
-      if (theirs <= ours) continue;
-      if (theirs > nowSeconds + FUTURE_SECONDS || theirs < nowSeconds - STALE_SECONDS) continue;
-      const same =
-        ours > 0 &&
-        reply.checksums !== undefined &&
-        reply.checksums[at + direction] === graph.updateChecksum(channel, direction);
-      if (same && ours > nowSeconds - REFRESH_SECONDS) continue;
-      flags |= QUERY_FLAG.channel_update_1 << direction;
-    }
-    return flags;
+  /** A channel that came without its nodes: those that nobody has been asked for are asked for next, by the same entry. */
+  #goesOnWithNodes(slot: number): boolean {
+    const table = this.#table;
+    if (table.flags[slot] !== CHANNEL_AND_UPDATES) return false;
+    if (this.#holders.extendedOf(table.holders[slot] as number) === 0) return false;
+    const channel = this.#graph.channelIndex(table.hi[slot] as number, table.lo[slot] as number);
+    const flags = namelessFlags(this.#graph, channel, this.#nodesAsked);
+    if (flags === 0) return false;
+    table.flags[slot] = flags;
+    table.asked[slot] = 0;
+    table.tries[slot] = 0;
+    table.setState(slot, WANTED_STATE.waiting);
+    return true;
   }
 
-  /** Flags of the channel's nodes that have not announced themselves and are not asked for by another channel yet. */
-  #unannounced(channel: number, holder: number): number {
-    let flags = 0;
-    for (const side of [0, 1] as const) {
-      const node = this.#graph.channelNode(channel, side);
-      const wanted = this.#nodesWanted[holder];
-      if (this.#graph.hasNodeAnnouncement(node) || wanted === undefined || wanted.has(node)) continue;
-      wanted.add(node);
-      flags |= QUERY_FLAG.node_announcement_1 << side;
-    }
-    return flags;
+  #hasANode(slot: number): boolean {
+    const table = this.#table;
+    const [hi, lo] = [table.hi[slot] as number, table.lo[slot] as number];
+    return hasANode(this.#graph, hi, lo, table.flags[slot] as number);
   }
 
   /** Whether nothing of a waiting entry is to be asked for any more; drops the flags of nodes that announced themselves. */
@@ -367,7 +394,7 @@ export class WantedPool implements ChunkOwner {
       this.overtaken++;
       return true;
     }
-    if (table.flags[slot] === QUERY_ALL) return false;
+    if (this.#isChannel(slot)) return false;
     const channel = this.#graph.channelIndex(table.hi[slot] as number, table.lo[slot] as number);
     if (channel === -1) return true;
     for (const side of [0, 1] as const) {
@@ -380,17 +407,17 @@ export class WantedPool implements ChunkOwner {
   /** True once the wanted channel is in the graph. */
   #arrived(slot: number): boolean {
     const table = this.#table;
-    if (table.flags[slot] !== QUERY_ALL) return false;
+    if (!this.#isChannel(slot)) return false;
     return this.#graph.channelIndex(table.hi[slot] as number, table.lo[slot] as number) !== -1;
   }
 
+  /** A whole channel is wanted, not just an update or a node of a known one. */
+  #isChannel(slot: number): boolean {
+    return ((this.#table.flags[slot] as number) & QUERY_FLAG.channel_announcement) !== 0;
+  }
+
   #remove(slot: number): void {
-    let holders = this.#table.holders[slot] as number;
-    while (holders !== 0) {
-      const holder = 31 - Math.clz32(holders);
-      this.#holding[holder] = this.missing(holder) - 1;
-      holders ^= 1 << holder;
-    }
+    this.#holders.removed(this.#table.holders[slot] as number);
     this.#table.remove(slot);
   }
 }

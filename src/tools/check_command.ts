@@ -38,7 +38,7 @@ export const addCheckCommand = (program: Command, cli: Cli): void => {
           cli.wholeNumber(0, 1_000_000),
         )
         .option('--subset <n/t>', 'check only the n-th of t parts of the signatures, e.g. 1/7')
-        .option('--utxo <backend>', 'chain backend for the level chain: table:FILE')
+        .option('--utxo <backend>', 'chain backend for the level chain, as in "gossipd run --help"')
         .option(
           '--redact <file>',
           'write a report without private channels to this new file, to show to others',

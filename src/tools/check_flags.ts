@@ -60,11 +60,12 @@ export const openAuditPorts = async (cli: Cli, flags: Flags, level: Level): Prom
     ...(subset === undefined ? {} : { subset }),
   };
   if (level !== 'signature' && level !== 'chain') return { ports: common, close: () => Promise.resolve() };
-  const utxo = level === 'chain' ? await cli.utxo(flags) : undefined;
+  const backend = level === 'chain' ? await cli.chain(flags) : undefined;
+  const utxo = backend?.lookup;
   if (utxo?.verifies === false)
     throw usageError(
       '--level chain needs a chain backend, and none is configured',
-      'Add --utxo table:FILE, or use --level signature.',
+      'Add --utxo bitcoind:http://HOST:PORT or another backend, or use --level signature.',
     );
   const { openVerifyPool } = await import('../crypto/verify_pool.ts');
   const verify = openVerifyPool({
@@ -75,6 +76,9 @@ export const openAuditPorts = async (cli: Cli, flags: Flags, level: Level): Prom
   });
   return {
     ports: { ...common, verify, ...(utxo === undefined ? {} : { utxo }) },
-    close: () => verify.close(),
+    close: async () => {
+      await verify.close();
+      await backend?.close();
+    },
   };
 };

@@ -5,7 +5,7 @@
  * who asks for help does not wait for all verbs.
  */
 import type { Command } from 'commander';
-import type { UtxoLookup } from '../chain/utxo_lookup.ts';
+import type { ChainBackend } from '../chain/block_source.ts';
 import type { StoreFile, StoreFolder } from '../store/store_file.ts';
 
 export type Flags = Readonly<Record<string, unknown>>;
@@ -34,8 +34,8 @@ export interface Cli {
   readonly place: (argument: string | undefined, flags: Flags) => StorePlace;
   /** The configured chain, `bitcoin` unless given. */
   readonly network: (flags: Flags) => string;
-  /** The chain backend: that of `--utxo`, else the configured one. Throws OperationalError `bad_config`. */
-  readonly utxo: (flags: Flags) => Promise<UtxoLookup>;
+  /** The chain backend: that of `--utxo`, else the configured one; whoever opens it closes it. Throws OperationalError `bad_config`. */
+  readonly chain: (flags: Flags) => Promise<ChainBackend>;
   /** Of this program. */
   readonly version: string;
   readonly wantsJson: (flags: Flags) => boolean;

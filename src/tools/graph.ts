@@ -112,7 +112,7 @@ const channelLines = (info: ChannelInfo): string[] => [
   ...info.half_channels.map((half, direction) =>
     half === null
       ? `from ${direction + 1}    no channel_update`
-      : `from ${direction + 1}    ${half.disabled ? 'disabled' : 'enabled'}, ${half.fee_base_msat} msat + ${half.fee_proportional_millionths} ppm, ` +
+      : `from ${direction + 1}    ${half.disabled ? 'disabled' : 'enabled'}${half.not_routable === null || half.disabled ? '' : ` (not routable: ${half.not_routable})`}, ${half.fee_base_msat} msat + ${half.fee_proportional_millionths} ppm, ` +
         `htlc ${half.htlc_minimum_msat}..${half.htlc_maximum_msat} msat, cltv ${half.cltv_expiry_delta} blocks, ${utc(half.timestamp)}`,
   ),
 ];
@@ -131,7 +131,7 @@ export const graphChannel = async (store: StoreArgument, text: string, json: boo
   const { graph } = loadGraph(store);
   const channel = channelOf(graph, scid);
   if (channel < 0) throw notInMap(`channel ${text}`);
-  const info = channelInfo(graph, channel);
+  const info = channelInfo(graph, channel, readMessageFrom(store.file));
   await print(info, json, channelLines(info));
 };
 
@@ -168,8 +168,9 @@ export const graphNode = async (store: StoreArgument, text: string, json: boolea
   const { graph } = loadGraph(store);
   const node = nodeOf(graph, nodeId);
   if (node < 0) throw notInMap(`node ${text}`);
-  const info = nodeInfo(graph, node, readMessageFrom(store.file));
+  const read = readMessageFrom(store.file);
+  const info = nodeInfo(graph, node, read);
   const channels: ChannelInfo[] = [];
-  graph.forEachChannelOfNode(node, (channel) => channels.push(channelInfo(graph, channel)));
+  graph.forEachChannelOfNode(node, (channel) => channels.push(channelInfo(graph, channel, read)));
   await print({ ...info, channel_list: channels }, json, nodeLines(info, channels));
 };

@@ -22,7 +22,7 @@ export const withRepairFlags = (command: Command): Command =>
           .choices(['order', 'signature', 'chain'])
           .default('order'),
       )
-      .option('--utxo <backend>', 'chain backend for the level chain: table:FILE')
+      .option('--utxo <backend>', 'chain backend for the level chain, as in "gossipd run --help"')
       .option(
         '--no-restore-bits',
         'set records with a single flipped bit aside instead of putting the bit right',

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { COMPLETE, NO_CHAIN, QUIET } from '../../test/fixtures/daemon_status.ts';
 import { serveRpc } from '../api/json_rpc_socket.ts';
 import { silentLog } from '../base/log.ts';
 import { runTool, type ToolResult } from './tool_process.test.support.ts';
@@ -16,6 +17,7 @@ const peer = (index: number) => ({
   direction: 'out',
   bytes_in: 1_500_000,
   bytes_out: 20_000,
+  useful_ratio: 0.5,
 });
 const STATUS = {
   version: '0.1.0',
@@ -23,13 +25,20 @@ const STATUS = {
   node_id: `03${'ab'.repeat(32)}`,
   listening: ['127.0.0.1:9735'],
   uptime_seconds: 12.5,
-  sync: { state: 'asking_ranges', complete: false, percent: 41.25, totalKnownToPeers: 50_808 },
+  sync: {
+    state: 'asking_ranges',
+    complete: false,
+    percent: 41.25,
+    totalKnownToPeers: 50_808,
+    completeness: COMPLETE,
+  },
   channels: 20_000,
   half_channels: 38_000,
   nodes: 9_000,
   signatures_checked: 123_456,
   rejected: 2,
-  chain: { backend: 'table', verifies: true },
+  ...QUIET,
+  chain: { ...NO_CHAIN, backend: 'bitcoind', verifies: true, height: 930_000, behind: 2, dying_channels: 3 },
   store: {
     path: '/x/gossip_store',
     bytes: 12_300_000,
@@ -70,21 +79,19 @@ test('as text: what it is, how far it is, what it stores, and with whom it talks
     /^sync +asking ranges: 41\.3 % of 50808 channels that our peers have$/m,
     /^map +20000 channels, 38000 updates, 9000 nodes$/m,
     /^checked +123456 signatures, 2 messages refused$/m,
-    /^chain +table$/m,
+    /^complete +100 %: 1234 of the 1234 channels in the lists of 1 peers$/m,
+    /^chain +bitcoind: ok, block 930000, 2 blocks behind, 3 spent channels wait for their 72 blocks$/m,
     /^store +\/x\/gossip_store: 12\.3 MB, 12\.0 MB durable, ok$/m,
     /^listening 127\.0\.0\.1:9735$/m,
     /^peers +2$/m,
-    /192\.0\.2\.1:9735 out, 1\.5 MB in, 0\.0 MB out$/m,
+    /192\.0\.2\.1:9735 out, 1\.5 MB in, 0\.0 MB out, 50 % useful$/m,
   ])
     assert.match(out, line);
 });
 
 test('as text: a store in trouble says why, and that no funds are in it', async () => {
   const store = { ...STATUS.store, state: 'degraded', reason: 'no space left' };
-  const { out } = await ask(
-    { ...STATUS, store, chain: { backend: 'none', verifies: false }, listening: [] },
-    false,
-  );
+  const { out } = await ask({ ...STATUS, store, chain: NO_CHAIN, listening: [] }, false);
   assert.match(out, /degraded \(no space left; no funds are in this file\)$/m);
   assert.match(out, /^chain +none: channels are unverified/m);
   assert.match(out, /^listening no$/m);

@@ -9,6 +9,7 @@ import {
   GOSSIPD_INIT_FEATURES,
   hasFeature,
   hasFeatureBit,
+  hasUnknownEvenFeature,
 } from './feature_bits.ts';
 
 const ASSIGNED = new Set(FEATURES.map(({ bit }) => bit));
@@ -90,4 +91,11 @@ test('the longest map of a message is checked, and a bit beyond any map is absen
 test('a negative or absurd bit is our own mistake', () => {
   assert.throws(() => encodeFeatures([-1]));
   assert.throws(() => encodeFeatures([65535 * 8]));
+});
+
+test('B7-04 B7-18 an announcement demands the unknown only by an even bit that nobody has assigned', () => {
+  assert.equal(hasUnknownEvenFeature({ features: encodeFeatures([]) }), false);
+  assert.equal(hasUnknownEvenFeature({ features: encodeFeatures([0, 6, 9, 62, 4001]) }), false);
+  assert.equal(hasUnknownEvenFeature({ features: encodeFeatures([0, 4000]) }), true);
+  assert.equal(hasUnknownEvenFeature({ features: encodeFeatures([30]) }), true);
 });

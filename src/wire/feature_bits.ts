@@ -112,6 +112,13 @@ const unknownEvenBit = (features: Uint8Array): number | undefined => {
   return undefined;
 };
 
+/**
+ * True if a channel or node demands what nobody here can know: not to be routed through, and a node not to be dialled; what it
+ * announces is kept and relayed all the same (B7-04, B7-18). Takes a decoded announcement, or whatever has its features.
+ */
+export const hasUnknownEvenFeature = (announcement: { readonly features: Uint8Array }): boolean =>
+  unknownEvenBit(announcement.features) !== undefined;
+
 /** Looks at direct dependencies of each set feature; as these are looked at in their turn, that covers transitive ones. */
 const missingDependency = (features: Uint8Array): [string, string] | undefined => {
   for (const { bit, name, dependencies } of FEATURES) {

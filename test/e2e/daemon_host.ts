@@ -6,6 +6,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { type LogLevel, recordingLog } from '../../src/base/log.ts';
+import { lookupOnly } from '../../src/chain/lookup_only.ts';
+import type { UtxoLookup } from '../../src/chain/utxo_lookup.ts';
 import { openUtxoTable } from '../../src/chain/utxo_table.ts';
 import { loadConfig } from '../../src/daemon/config.ts';
 import { Daemon } from '../../src/daemon/daemon.ts';
@@ -24,6 +26,8 @@ export interface HostReport {
   readonly complete: boolean;
   readonly store_state: string;
   readonly rss_bytes: number;
+  /** Of all its threads. */
+  readonly cpu_seconds: number;
   /** Each the most that was seen, looked at every 20 ms. */
   readonly most: Readonly<Record<string, number>>;
   /** Counters and gauges by `name` or `name{label}`. */
@@ -33,22 +37,44 @@ export interface HostReport {
   /** Lines above debug; of `broken` and `unusual` also what they say. */
   readonly loud: Readonly<Partial<Record<LogLevel, number>>>;
   readonly alarms: readonly string[];
+  /**
+   * Why each connection ended, by the `host:port` of its other end; with what was held against it where that is part of the
+   * reason, as `banned: bad_signature`. Only when asked for.
+   */
+  readonly endings?: Readonly<Record<string, string>>;
 }
 
-export type HostRequest = { readonly ask: 'report' | 'forget_most' | 'stop' };
+export type HostRequest = { readonly ask: 'report' | 'endings' | 'forget_most' | 'stop' };
 
 const LOOK_MS = 20;
 const { folder, utxoPath, flags } = JSON.parse(process.argv[2] ?? '') as HostSettings;
 const lines: Parameters<typeof recordingLog>[0] = [];
 const loud: Partial<Record<LogLevel, number>> = {};
 const alarms: string[] = [];
-/** Counts the lines and keeps none but those that should not be. */
+const endings = new Map<string, string>();
+const EXPLAINED = ['banned', 'broke_gossip_rules'];
+const noteEnding = (peer: string, because: string, detail: string): void => {
+  const isExplained = EXPLAINED.includes(because) && detail !== '';
+  endings.set(peer.slice(peer.indexOf('@') + 1), isExplained ? `${because}: ${detail}` : because);
+};
+/** Counts the lines and keeps none but how connections ended and those that should not be. */
 lines.push = ({ level, message, fields }) => {
+  if (fields?.['because'] !== undefined && fields['detail'] !== undefined)
+    noteEnding(String(fields['peer']), String(fields['because']), String(fields['detail']));
   if (level !== 'debug' && level !== 'trace') loud[level] = (loud[level] ?? 0) + 1;
   if (level === 'unusual' || level === 'broken')
     alarms.push(`${level}: ${message} ${JSON.stringify(fields ?? {})}`);
   return 0;
 };
+
+/** As a backend that sees the whole chain: what is not in the table never was. */
+const knowsAll = (table: UtxoLookup): UtxoLookup => ({
+  ...table,
+  lookup: async (scid, signal) => {
+    const result = await table.lookup(scid, signal);
+    return result.found === 'none' ? { found: 'none', why: 'no_transaction' } : result;
+  },
+});
 
 const daemon = await Daemon.start({
   config: loadConfig({
@@ -59,7 +85,7 @@ const daemon = await Daemon.start({
     cwd: folder,
   }),
   log: recordingLog(lines),
-  utxo: openUtxoTable(readFileSync(utxoPath)),
+  openChain: () => lookupOnly(knowsAll(openUtxoTable(readFileSync(utxoPath)))),
   rpc: false,
 });
 const { ingest, store, graph, peers, seeker, meter, nodeId } = daemon.parts;
@@ -79,6 +105,7 @@ setInterval(look, LOOK_MS);
 
 const report = (): HostReport => {
   look();
+  const { user, system } = process.cpuUsage();
   return {
     node_id: nodeId,
     port: peers.listening[0]?.port ?? 0,
@@ -87,6 +114,7 @@ const report = (): HostReport => {
     complete: seeker.status().complete,
     store_state: store.state,
     rss_bytes: process.memoryUsage.rss(),
+    cpu_seconds: (user + system) / 1e6,
     most,
     meter: Object.fromEntries(meter.values),
     peers: peers.ready.map((connection) => String(connection.nodeId)),
@@ -99,6 +127,9 @@ process.on('message', (request: HostRequest) => {
   switch (request.ask) {
     case 'report':
       process.send?.(report());
+      return;
+    case 'endings':
+      process.send?.({ ...report(), endings: Object.fromEntries(endings) });
       return;
     case 'forget_most':
       most = {};

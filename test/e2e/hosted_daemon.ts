@@ -39,6 +39,11 @@ export class HostedDaemon {
     return this.#ask({ ask: 'report' });
   }
 
+  /** Why each connection ended so far, by the `host:port` of its other end. */
+  async endings(): Promise<Readonly<Record<string, string>>> {
+    return (await this.#ask({ ask: 'endings' })).endings ?? {};
+  }
+
   /** Starts the record of the most that was seen anew. */
   forgetMost(): Promise<HostReport> {
     return this.#ask({ ask: 'forget_most' });

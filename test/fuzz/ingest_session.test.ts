@@ -84,7 +84,7 @@ const makeCast = (rng: Rng, seed: number): Cast => {
         const update = makeUpdate(channel, {
           direction,
           timestamp,
-          feeBaseMsat: below(rng, 5),
+          feeBaseMsat: age * 5 + below(rng, 5),
           isDisabled: age === 1,
         });
         honest.push(update);
@@ -278,6 +278,8 @@ const assertEmpty = ({ house, calls }: Session): void => {
 const assertHonestPrevail = async (session: Session): Promise<void> => {
   const { house, cast, checker } = session;
   house.clock.advance(3 * 3_600_000);
+  // What was said to be spent was not, after all: its blocks are gone.
+  house.ingest.closed.forgetFrom(0);
   for (const raw of cast.honest) {
     offer(session, raw);
     await settled();

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { toHex } from '../../src/base/bytes.ts';
 import type { NetworkName } from '../../src/base/chain_hash.ts';
 import { silentLog } from '../../src/base/log.ts';
+import { lookupOnly } from '../../src/chain/lookup_only.ts';
 import type { UtxoLookup } from '../../src/chain/utxo_lookup.ts';
 import { utxoNone } from '../../src/chain/utxo_none.ts';
 import { loadConfig } from '../../src/daemon/config.ts';
@@ -69,7 +70,7 @@ export const startDaemon = async (
   daemon = await Daemon.start({
     config: loadConfig({ flags, env: {}, cores: 1, home: folder, cwd: folder }),
     log,
-    utxo,
+    openChain: () => lookupOnly(utxo),
     rpc: false,
   });
   return daemon;

@@ -17,6 +17,7 @@ import { Seeker } from '../../src/sync/seeker.ts';
 import { isWireFault } from '../../src/wire/fault.ts';
 import { encodeFeatures } from '../../src/wire/feature_bits.ts';
 import { decodeMessage } from '../../src/wire/message.ts';
+import { MESSAGE_TYPE } from '../../src/wire/message_types.ts';
 import { encodeReplyChannelRange } from '../../src/wire/reply_channel_range.ts';
 import { encodeReplyShortChannelIdsEnd } from '../../src/wire/reply_short_channel_ids_end.ts';
 
@@ -27,7 +28,8 @@ const CHANNELS = 400;
 /** Messages on the way to the seeker before a sender has to wait. */
 const IN_FLIGHT = 20;
 
-type Kind = 'honest' | 'dumper' | 'deaf' | 'inventor' | 'breaker';
+/** The slow one sends its list in many small replies. */
+type Kind = 'honest' | 'slow' | 'dumper' | 'deaf' | 'inventor' | 'breaker';
 
 interface World {
   readonly clock: ManualClock;
@@ -35,7 +37,32 @@ interface World {
   readonly client: MemoryStore;
   readonly seeker: Seeker;
   readonly meter: MemoryMeter;
+  /** Bytes and messages that came, by type. */
+  readonly received: Map<string, { bytes: number; messages: number }>;
 }
+
+/** The same list in replies of ten channels, blocks split as they come. */
+const inPieces = (raw: Uint8Array): Uint8Array[] => {
+  const reply = decodeMessage(raw);
+  if (isWireFault(reply) || reply.type !== 'reply_channel_range') return [raw];
+  const { first_blocknum: first, short_channel_ids: ids } = reply;
+  const end = first + reply.number_of_blocks;
+  const pieces: Uint8Array[] = [];
+  for (let at = 0, from = first; ; at += 10) {
+    const next = ids[at + 10];
+    // The block of the next one may have begun in this piece: it is covered by both (Q-14).
+    const until = next === undefined ? end : Number(next >> 40n) + 1;
+    pieces.push(
+      encodeReplyChannelRange({
+        ...{ chain_hash, first_blocknum: from, number_of_blocks: until - from },
+        sync_complete: next === undefined,
+        short_channel_ids: ids.slice(at, at + 10),
+      }),
+    );
+    if (next === undefined) return pieces;
+    from = until - 1;
+  }
+};
 
 /** In order, each after a delay of its own. */
 const line = (
@@ -61,6 +88,12 @@ const connect = (world: World, name: string, kind: Kind, store: MemoryStore, ext
     if (!connected) return;
     const message = decodeMessage(raw);
     assert.ok(!isWireFault(message));
+    const kindOfMessage = message.type === 'gossip' ? `gossip ${message.kind}` : message.type;
+    const counted = world.received.get(kindOfMessage) ?? { bytes: 0, messages: 0 };
+    world.received.set(kindOfMessage, {
+      bytes: counted.bytes + raw.length,
+      messages: counted.messages + 1,
+    });
     let problem: string | undefined;
     if (message.type === 'gossip') {
       seeker.onGossip(id);
@@ -73,8 +106,11 @@ const connect = (world: World, name: string, kind: Kind, store: MemoryStore, ext
     relay.pump();
   });
   const send = (raw: Uint8Array): void => {
-    inFlight++;
-    toClient(raw);
+    for (const [index, piece] of (kind === 'slow' ? inPieces(raw) : [raw]).entries()) {
+      inFlight++;
+      if (index === 0) toClient(piece);
+      else clock.after(index * 100, () => toClient(piece));
+    }
   };
   const canSend = (): boolean => connected && inFlight < IN_FLIGHT;
   const shared = { graph: store.graph, store, network, send, canSend, log: silentLog, meter: silentMeter };
@@ -166,7 +202,7 @@ const build = (seed: number): World => {
     { graph: client.graph, network, clock, rng, log: silentLog, meter },
     { chunkScids: 30 },
   );
-  return { clock, rng, client, seeker, meter };
+  return { clock, rng, client, seeker, meter, received: new Map() };
 };
 
 /** A store with those channels of the map that `has` picks, two nodes for each. */
@@ -225,6 +261,9 @@ for (let seed = 1; seed <= 12; seed++) {
     assert.equal(client.graph.nodeAnnouncementCount, 120);
     const status = seeker.status();
     assert.deepEqual([status.complete, status.percent], [true, 100]);
+    // What was made up is all that is missing of what peers list.
+    assert.equal(status.completeness.known, CHANNELS);
+    assert.equal(status.completeness.missing, status.givenUp);
     // Live gossip reaches the seeker within a flush of any honest peer.
     stores[0]!.channel(scidOf(5000), Math.floor(clock.nowMs() / 1000), [1, 2]);
     assert.ok(run(world, 125, () => client.graph.channelCount === CHANNELS + 1));
@@ -258,4 +297,79 @@ test('inventors are seen through: what they made up is given up, and the rest ar
   const done = run(world, 60, () => world.seeker.status().state === 'synced');
   assert.ok(done, JSON.stringify(world.seeker.status()));
   assert.deepEqual([world.client.graph.channelCount, world.seeker.status().givenUp], [CHANNELS, 300]);
+});
+
+for (const seed of [31, 32, 33, 34]) {
+  test(`seed ${seed}: a sync whose only peer leaves in the middle of its list goes on from there with the next one`, () => {
+    const world = build(seed);
+    const { client, seeker } = world;
+    const whole = part(() => true);
+    const leave = connect(world, 'first', 'slow', whole, seed % 2 === 0);
+    const reached = (): number => seeker.status().peers[0]?.listing?.reached ?? 0;
+    for (let step = 0; step < 400 && reached() < 150 + (seed % 4) * 20; step++) world.clock.advance(10);
+    assert.ok(reached() > 100 && reached() < 300, `${reached()}`);
+    const from = reached();
+    leave();
+    assert.deepEqual([seeker.status().completeness.percent, seeker.status().complete], [undefined, false]);
+    run(world, 20);
+    connect(world, 'second', 'slow', whole, seed % 3 === 0);
+    const ranges = () => seeker.status().ranges.map(({ first, end, peer }) => [first, end, peer]);
+    assert.ok(run(world, 300, () => seeker.status().state === 'fetching'));
+    assert.deepEqual(ranges(), [
+      [0, from, 'first'],
+      [from, 0x1000000, 'second'],
+    ]);
+    const done = run(world, 300, () => seeker.status().state === 'synced');
+    assert.ok(done, JSON.stringify(seeker.status()));
+    assert.deepEqual([client.graph.channelCount, client.graph.halfChannelCount], [CHANNELS, CHANNELS * 2]);
+    assert.deepEqual([seeker.status().completeness.percent, seeker.status().completeness.lists], [100, 1]);
+    // It was asked for its own whole list before that was said.
+    assert.deepEqual(ranges(), [[0, 0x1000000, 'second']]);
+  });
+}
+
+test('(Q-05, Q-07) with query_flags each node announcement comes once, without them many times; the rest is the same', () => {
+  const costs = [true, false].map((extended) => {
+    const world = build(77);
+    connect(
+      world,
+      'peer',
+      'honest',
+      part(() => true),
+      extended,
+    );
+    const done = run(world, 300, () => world.seeker.status().state === 'synced');
+    assert.ok(done, JSON.stringify(world.seeker.status()));
+    assert.equal(world.client.graph.nodeAnnouncementCount, 120);
+    const { received } = world;
+    const total = [...received.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+    const of = (kind: number) => received.get(`gossip ${kind}`)?.messages ?? 0;
+    return {
+      nodes: of(MESSAGE_TYPE.node_announcement),
+      channels: of(MESSAGE_TYPE.channel_announcement),
+      updates: of(MESSAGE_TYPE.channel_update),
+      total,
+    };
+  });
+  const [flagged, plain] = [costs[0]!, costs[1]!];
+  assert.deepEqual(flagged, { nodes: 120, channels: CHANNELS, updates: CHANNELS * 2, total: flagged.total });
+  assert.deepEqual([plain.channels, plain.updates], [CHANNELS, CHANNELS * 2]);
+  assert.ok(plain.nodes > 4 * flagged.nodes, `${plain.nodes} node announcements`);
+  assert.ok(flagged.total < 0.8 * plain.total, `${flagged.total} of ${plain.total} bytes`);
+});
+
+test('a channel that no live gossip brings is found by asking for the newest blocks, long before the hourly comparison', () => {
+  const world = build(55);
+  const all = part(() => true);
+  connect(world, 'first', 'honest', all, true);
+  assert.ok(run(world, 60, () => world.seeker.status().state === 'synced'));
+  // A second one, whose list is known as well, learns of a channel whose update is too old for its live gossip.
+  const other = part(() => true);
+  connect(world, 'other', 'honest', other, true);
+  run(world, 130);
+  other.announce(scidOf(301));
+  other.update(scidOf(301), 0, NOW - 900_000);
+  const found = run(world, 600, () => world.client.graph.channelCount === CHANNELS + 1);
+  assert.ok(found, JSON.stringify(world.seeker.status()));
+  assert.ok(world.meter.get('gossipd_probes_total', 'missing') >= 1);
 });
