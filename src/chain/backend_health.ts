@@ -32,7 +32,7 @@ export class BackendHealth {
 
   /** The service gave a usable answer. */
   answered(): void {
-    if (this.#state === 'unavailable') this.#log.info('the chain backend answers again');
+    if (this.#state === 'unavailable') this.#log.debug('the chain backend answers again');
     this.#state = 'ok';
     this.#reason = '';
   }
@@ -50,7 +50,8 @@ export class BackendHealth {
     const { fault, reason } = failure;
     if (isOfTheQuestion(fault)) return;
     if (this.#state !== 'unavailable' || this.#reason !== reason) {
-      this.#log.unusual(`no answer from the chain backend: ${reason}`, { code: fault });
+      // The block follower tells people, once, and what it means.
+      this.#log.debug(`no answer from the chain backend: ${reason}`, { code: fault });
     }
     this.#state = 'unavailable';
     this.#reason = reason;

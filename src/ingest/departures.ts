@@ -195,10 +195,23 @@ export class Departures {
       if (isSpared(scidHi, scidLo)) return;
       // Its chan_dying was lost with a damaged part of the store; the other records still say so.
       if (graph.dyingDeadline(channel) === 0) undated.push(channel);
-      else doomed.push([channel, this.#absent.has(scidHi, scidLo) ? 'reorganised_away' : 'output_spent']);
+      else doomed.push([channel, this.#dyingReason(scidHi, scidLo)]);
     });
     for (const channel of undated) this.#setDeadline(channel, height + DYING_BLOCKS);
     return this.#removeAll(doomed);
+  }
+
+  /** The same for one channel, without looking at all the others. */
+  removeIfDue(scidHi: number, scidLo: number, height: number): void {
+    const { graph } = this.#desk.ports;
+    const channel = graph.channelIndex(scidHi, scidLo);
+    if (channel < 0 || !graph.isDying(channel)) return;
+    const deadline = graph.dyingDeadline(channel);
+    if (deadline !== 0 && deadline <= height) this.#removeAll([[channel, this.#dyingReason(scidHi, scidLo)]]);
+  }
+
+  #dyingReason(scidHi: number, scidLo: number): RemovalReason {
+    return this.#absent.has(scidHi, scidLo) ? 'reorganised_away' : 'output_spent';
   }
 
   #setDeadline(channel: number, deadline: number): boolean {

@@ -295,10 +295,8 @@ export class SpendWatch {
     }
     // Its deadline may have passed while the question was open.
     if (question.doubtHeight !== undefined && this.#tip !== undefined) {
-      this.#departures.removeDying(this.#tip, (scidHi, scidLo) => {
-        const isThis = scidHi === question.scidHi && scidLo === question.scidLo;
-        return !isThis || this.#isDoubted(scidHi, scidLo);
-      });
+      if (!this.#isDoubted(question.scidHi, question.scidLo))
+        this.#departures.removeIfDue(question.scidHi, question.scidLo, this.#tip);
     }
     return false;
   }

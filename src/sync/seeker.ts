@@ -100,8 +100,8 @@ export class Seeker {
       ...(maxListed === undefined ? {} : { maxListed }),
     });
     this.#context = this.#makeContext(limitsOf);
-    this.#streaming = new Streaming(this.#context);
     this.#lists = new ChannelLists(this.#context, this.#completeness);
+    this.#streaming = new Streaming(this.#context, this.#lists);
     this.#probing = new Probing(this.#context, this.#lists);
   }
 

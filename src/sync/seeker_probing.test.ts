@@ -38,7 +38,7 @@ const synced = (
 };
 
 test('the newest blocks are asked for every few minutes, of the peers that send no live gossip in turn', () => {
-  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+  const names = [...'abcdefghij'];
   const { nextProbe, peer, seeker } = synced(names);
   const asked: string[] = [];
   for (let round = 0; round < 4; round++) {

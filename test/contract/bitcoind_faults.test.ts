@@ -245,7 +245,7 @@ test('rpc: a service that is away writes one line when it goes and one when it c
     assert.equal(await ask(channel!.scid), 'unspent');
     assert.deepEqual(
       lines.map(({ level }) => level),
-      ['unusual', 'info'],
+      ['debug', 'debug'],
     );
     assert.equal(backend.status().failures, 3);
   });
