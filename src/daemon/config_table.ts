@@ -218,7 +218,7 @@ export const CONFIG_TABLE = {
     default: 1_000_000,
     min: 0,
     max: 1_000_000_000,
-    doc: 'most that is taken from one peer; 0 is unlimited',
+    doc: 'most that is taken from one peer; 0 is unlimited, and then one that floods slows all others',
   },
   ping_interval_s: {
     type: 'integer',

@@ -1,12 +1,12 @@
 /**
  * Remembers which stored records a peer already has, so that they are not echoed to it (BOLT 7, rebroadcasting).
  *
- * Two generations of GENERATION_ENTRIES offsets: 2 x 65,536 x about 40 bytes = 5 MB for a peer that sent us a whole map,
- * nothing for one that sent nothing. When the young one is full the old one is forgotten: the cost is an echo, never a loss.
+ * Two generations of GENERATION_ENTRIES offsets: 2 x 16,384 x about 40 bytes = 1.3 MB for a peer that sends us all news, half an
+ * hour of it at the least; nothing for one that sends nothing. When the young one is full the old one is forgotten: the cost is an echo, never a loss.
  */
 import type { StoreOffset } from '../wire/store_record.ts';
 
-export const GENERATION_ENTRIES = 65_536;
+export const GENERATION_ENTRIES = 16_384;
 
 export class RecentOffsets {
   #young = new Set<StoreOffset>();

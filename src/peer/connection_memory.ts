@@ -4,18 +4,18 @@
  */
 
 /**
- * Not seen from here, so reckoned at its bound: 2 x 65,536 store offsets that the peer is known to have, at 40 bytes (5.2 MB,
+ * Not seen from here, so reckoned at its bound: 2 x 16,384 store offsets that the peer is known to have, at 40 bytes (1.3 MB,
  * daemon/recent_offsets), 2 x 4,096 messages that the relay keeps back, at 40 bytes (0.33 MB, sync/relay_stream), and 0.1 MB
  * for objects, keys and the socket itself.
  */
-export const RESERVED_BYTES = 5_700_000;
+export const RESERVED_BYTES = 1_800_000;
 
 /**
- * 5.7 MB reserved, 1 MiB of ciphertext held while reading pauses, 256 KiB of output with one largest answer on top, as much
- * again in the socket's own copy: 7.4 MB. 8 MiB leaves room for a chunk in each direction, and nothing that keeps the
- * other bounds ever gets there. A hundred connections hold 840 MB at the very worst, and 12 MB when nobody is hostile.
+ * 1.8 MB reserved, 1 MiB of ciphertext held while reading pauses, 256 KiB of output with one largest answer on top, as much
+ * again in the socket's own copy: 3.5 MB. 4 MiB leaves room for a chunk in each direction, and nothing that keeps the
+ * other bounds ever gets there. A hundred connections hold 420 MB at the very worst, and 12 MB when nobody is hostile.
  */
-export const MAX_CONNECTION_BYTES = 8_388_608;
+export const MAX_CONNECTION_BYTES = 4_194_304;
 
 export interface MemoryParts {
   /** Bytes of a handshake that is not whole yet. */

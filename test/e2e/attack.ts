@@ -20,7 +20,10 @@ export interface Attack {
   readonly run: (target: Target, known: KnownGossip) => Promise<void>;
   /** Counters of the target, by `name{label}`, and the least that the attack adds to each. */
   readonly expects: Readonly<Record<string, number>>;
-  /** How the target ends its connections, as HostReport.endings: each of them in one of these ways; `socket_closed` when they go by themselves. */
+  /**
+   * How its connections end, as HostReport.endings: each of them in one of these ways, `socket_closed` being that it went by
+   * itself, ignored or answered until then.
+   */
   readonly ends: readonly string[];
 }
 

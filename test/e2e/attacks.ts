@@ -1,10 +1,10 @@
 /**
- * What a hostile peer can do to a gossip daemon, each as one function over connections of its own, with the counters of the
- * target that must have moved when it is over. hostile_peers.test.ts runs them all at once.
+ * What a hostile peer can do to a gossip daemon, each as one function over connections of its own, with how these end and the
+ * counters of the target that must have moved. hostile_peers.test.ts runs them all at once, bench/hostile.ts again and again.
  */
 import { randomFillSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { own, readU16, readU32, writeU16, writeU32 } from '../../src/base/bytes.ts';
+import { own } from '../../src/base/bytes.ts';
 import { NETWORKS } from '../../src/base/chain_hash.ts';
 import { scidFromParts } from '../../src/base/short_channel_id.ts';
 import { encodeFeatures } from '../../src/wire/feature_bits.ts';
@@ -17,52 +17,20 @@ import { encodeQueryChannelRange } from '../../src/wire/query_channel_range.ts';
 import { encodeQueryShortChannelIds } from '../../src/wire/query_short_channel_ids.ts';
 import { encodeReplyChannelRange } from '../../src/wire/reply_channel_range.ts';
 import { encodeReplyShortChannelIdsEnd } from '../../src/wire/reply_short_channel_ids_end.ts';
-import { makeChannel, makeIdentity, makeNode, makeUpdate } from '../fixtures/signed_gossip.ts';
+import {
+  type Attack,
+  badReply,
+  chain_hash,
+  closed,
+  closesFor,
+  ids,
+  inGroups,
+  type KnownGossip,
+  message,
+  range,
+} from './attack.ts';
+import { GOSSIP_ATTACKS } from './gossip_attacks.ts';
 import { GOOD_INIT, HostilePeer, type Target } from './hostile_peer.ts';
-
-export interface KnownGossip {
-  /** A channel_announcement, channel_update and node_announcement that the target has, or will have. */
-  readonly announcement: Uint8Array;
-  readonly update: Uint8Array;
-  readonly node: Uint8Array;
-}
-
-export interface Attack {
-  readonly name: string;
-  readonly run: (target: Target, known: KnownGossip) => Promise<void>;
-  /** Counters of the target, by `name{label}`, and the least that the attack adds to each. */
-  readonly expects: Readonly<Record<string, number>>;
-}
-
-const chain_hash = NETWORKS.regtest.chainHashBytes;
-const closed = (because: string): string => `gossipd_connections_closed_total{${because}}`;
-const verdict = (reason: string): string => `gossipd_gossip_verdicts_total{${reason}}`;
-const badReply = (reason: string): string => `gossipd_bad_replies_total{${reason}}`;
-
-const message = (type: number, length: number): Uint8Array => {
-  const raw = new Uint8Array(length);
-  writeU16(raw, 0, type);
-  return raw;
-};
-const nowSeconds = (): number => Math.floor(Date.now() / 1000);
-const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
-
-/** At most so many at once: fewer than MAX_UNREADY, so that none is refused for its company. */
-const AT_ONCE = 12;
-const inGroups = async <T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> => {
-  const left = [...items];
-  const lane = async (): Promise<void> => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
-  };
-  await Promise.all(range(AT_ONCE).map(lane));
-};
-
-/** Opens, says it, and is closed for it. */
-const closesFor = async (target: Target, raw: Uint8Array): Promise<void> => {
-  const peer = await HostilePeer.open(target);
-  peer.send(raw);
-  await peer.closed;
-};
 
 // Before the handshake is done.
 
@@ -76,6 +44,7 @@ const garbage: Attack = {
       await peer.closed;
     }),
   expects: { [closed('handshake_failed')]: GARBAGE },
+  ends: ['handshake_failed'],
 };
 
 const badInits: readonly (readonly [string, Init])[] = [
@@ -100,6 +69,7 @@ const inits: Attack = {
     ...Object.fromEntries(badInits.map(([because]) => [closed(because), 1])),
     [closed('message_before_init')]: 2,
   },
+  ends: [...badInits.map(([because]) => because), 'message_before_init'],
 };
 
 const CHURN = 150;
@@ -110,6 +80,7 @@ const churn: Attack = {
       (await HostilePeer.open(target)).destroy();
     }),
   expects: { [closed('socket_closed')]: CHURN },
+  ends: ['socket_closed'],
 };
 
 // Messages that break the rules of BOLT 1.
@@ -139,6 +110,7 @@ const truncated: Attack = {
   name: 'every message cut off at every length',
   run: (target, known) => inGroups([...CUT_CONTROL, ...cutGossip(known)], (raw) => closesFor(target, raw)),
   expects: { [closed('malformed_message')]: CUT_CONTROL.length + 50 },
+  ends: ['malformed_message'],
 };
 
 /** Where a query's array says how it is encoded, 1 being zlib: a small message that would unpack to gigabytes. */
@@ -147,8 +119,6 @@ const zipped = (raw: Uint8Array, at: number): Uint8Array => {
   bomb[at] = 1;
   return bomb;
 };
-const ids = (count: number, of: (index: number) => bigint): BigUint64Array =>
-  BigUint64Array.from(range(count), of);
 const bombs: Attack = {
   name: 'arrays in the forbidden zlib encoding',
   run: async (target) => {
@@ -171,25 +141,29 @@ const bombs: Attack = {
     ]);
   },
   expects: { [closed('malformed_message')]: 2 },
+  ends: ['malformed_message'],
 };
 
 const spoiled: Attack = {
   name: 'unknown even types, and frames with a wrong tag',
   run: async (target) => {
-    const badFrame = async (): Promise<void> => {
+    /** @param at index of the flipped byte; of the length's own tag, or of the body's */
+    const badFrame = async (at: number): Promise<void> => {
       const peer = await HostilePeer.open(target);
       const frames = peer.frames(message(32769, 1_000));
-      frames[frames.length - 1]! ^= 1;
+      frames[at]! ^= 1;
       peer.write(frames);
       await peer.closed;
     };
     await Promise.all([
       closesFor(target, message(32768, 60_000)),
       closesFor(target, message(270, 2)),
-      badFrame(),
+      badFrame(5),
+      badFrame(1_000),
     ]);
   },
-  expects: { [closed('unknown_even_type')]: 2, [closed('bad_mac')]: 1 },
+  expects: { [closed('unknown_even_type')]: 2, [closed('bad_mac')]: 2 },
+  ends: ['unknown_even_type', 'bad_mac'],
 };
 
 // Floods.
@@ -204,7 +178,11 @@ const oddFlood: Attack = {
     await peer.leave();
   },
   expects: { 'gossipd_messages_received_total{unknown_odd}': 60_000 },
+  ends: ['socket_closed'],
 };
+
+/** How those end that read nothing: by what they leave unread, or by the pongs that they owe. */
+const UNREAD = ['peer_not_reading', 'peer_silent'];
 
 /** Asks and asks, reads nothing, and stays until the target has had enough of it. */
 const deaf =
@@ -220,6 +198,57 @@ const pingFlood: Attack = {
   name: '20,000 pings for 1.3 GB of pongs that are never read',
   run: pings,
   expects: { [closed('peer_not_reading')]: 1 },
+  ends: ['peer_not_reading'],
+};
+
+const smallPings: Attack = {
+  name: '20,000 pings that want no pong, then 2,000 that do',
+  run: async (target) => {
+    const peer = await HostilePeer.open(target);
+    const [mute, small] = [65_532, 8].map((num_pong_bytes) => encodePing({ num_pong_bytes, byteslen: 0 }));
+    await peer.flood(20_000, () => mute!);
+    await peer.flood(2_000, () => small!);
+    await peer.leave();
+  },
+  expects: {
+    'gossipd_messages_received_total{ping}': 22_000,
+    'gossipd_messages_sent_total{pong}': 2_000,
+  },
+  ends: ['socket_closed'],
+};
+
+const pongs: Attack = {
+  name: 'pongs that answer no ping',
+  run: (target) => closesFor(target, encodePong({ byteslen: 7 }), 11),
+  expects: { gossipd_strange_pongs_total: 10, [closed('unexpected_pong')]: 1 },
+  ends: ['unexpected_pong'],
+};
+
+const repeatedInits: Attack = {
+  name: 'init after init, 5,000 times, with other features and chains than the first',
+  run: async (target) => {
+    const peer = await HostilePeer.open(target);
+    await peer.flood(5_000, (index) => encodeInit(badInits[index % badInits.length]![1]));
+    await peer.leave();
+  },
+  expects: { 'gossipd_messages_received_total{init}': 5_000 },
+  ends: ['socket_closed'],
+};
+
+const SLOW = 5;
+const slowBytes: Attack = {
+  name: 'one byte a second, so that no message is ever whole',
+  run: (target) =>
+    inGroups(range(SLOW), async () => {
+      const peer = await HostilePeer.open(target);
+      const frame = peer.frames(message(32769, 60_000));
+      for (let at = 0; at < frame.length && !peer.isClosed; at++) {
+        peer.write(frame.subarray(at, at + 1));
+        await Promise.race([sleep(1_000), peer.closed]);
+      }
+    }),
+  expects: { [closed('peer_silent')]: SLOW },
+  ends: ['peer_silent'],
 };
 
 const rangeQuery = encodeQueryChannelRange({
@@ -238,6 +267,7 @@ const rangeQueries: Attack = {
     await deaf(2_000, () => rangeQuery)(target);
   },
   expects: { 'gossipd_queries_served_total{query_channel_range}': 1 },
+  ends: ['socket_closed', ...UNREAD],
 };
 
 /** Unknown, unordered, and each of them twice. */
@@ -249,31 +279,30 @@ const scidQueries: Attack = {
   name: 'query_short_channel_ids with 8,000 unknown and repeated ids, 1,000 times, the answers unread',
   run: deaf(1_000, () => scidQuery),
   expects: { 'gossipd_queries_served_total{query_short_channel_ids}': 100 },
+  ends: UNREAD,
 };
 
 const filters: Attack = {
-  name: 'gossip_timestamp_filter, 10,000 times, for everything, for nothing and for another chain',
+  name: 'gossip_timestamp_filter, 15,000 times, for everything, for nothing and for another chain',
   run: async (target) => {
     const kinds = [
       { chain_hash, first_timestamp: 0, timestamp_range: 0xffffffff },
       { chain_hash, first_timestamp: 0xffffffff, timestamp_range: 0 },
       { chain_hash: NETWORKS.bitcoin.chainHashBytes, first_timestamp: 0, timestamp_range: 9 },
     ].map(encodeGossipTimestampFilter);
-    await deaf(10_000, (index) => kinds[index % 3]!)(target);
+    const toggle = async (): Promise<void> => {
+      const peer = await HostilePeer.open(target);
+      await peer.flood(5_000, (index) => kinds[index % 2]!);
+      await peer.leave();
+    };
+    await Promise.all([deaf(10_000, (index) => kinds[index % 3]!)(target), toggle()]);
   },
   expects: { gossipd_filters_refused_total: 100 },
+  ends: ['socket_closed', ...UNREAD],
 };
 
-// Replies that nobody asked for, and lies to those who did.
+// Replies that nobody asked for.
 
-const emptyReply = (first_blocknum: number, number_of_blocks: number, sync_complete: boolean): Uint8Array =>
-  encodeReplyChannelRange({
-    chain_hash,
-    first_blocknum,
-    number_of_blocks,
-    sync_complete,
-    short_channel_ids: new BigUint64Array(0),
-  });
 const UNASKED = 2_000;
 const unasked: Attack = {
   name: 'replies to queries that nobody sent',
@@ -291,186 +320,7 @@ const unasked: Attack = {
     await peer.leave();
   },
   expects: { [badReply('end_without_query')]: UNASKED * 0.95, [badReply('range_without_query')]: 50 },
-};
-
-const LISTED = 20_000;
-/**
- * Answers whatever the target asks: first with ranges that go backwards, then with ranges that end too early, then with a list
- * of channels that do not exist, none of which it delivers. Stays until it is told to go. @returns how to tell it
- */
-export const startLiar = async (target: Target): Promise<() => void> => {
-  let lies = 0;
-  const onMessage = (peer: HostilePeer, raw: Uint8Array): void => {
-    const type = readU16(raw, 0);
-    if (type === MESSAGE_TYPE.ping) peer.send(encodePong({ byteslen: readU16(raw, 2) }));
-    if (type === MESSAGE_TYPE.query_short_channel_ids) {
-      peer.send(encodeReplyShortChannelIdsEnd({ chain_hash, full_information: true }));
-    }
-    if (type !== MESSAGE_TYPE.query_channel_range) return;
-    const first = readU32(raw, 34);
-    lies++;
-    if (lies === 1) peer.send(emptyReply(500, 0x7fffffff, false), emptyReply(0, 400, true));
-    else if (lies === 2) peer.send(emptyReply(0, 100, true));
-    else if (first === 0) peer.send(...inventedLists());
-    else peer.send(emptyReply(first, 0xffffffff - first, true));
-  };
-  const peer = await HostilePeer.open(target, { onMessage });
-  return () => peer.destroy();
-};
-/** What the liar's lies are noticed by. */
-export const LIES: Attack['expects'] = {
-  [badReply('range_gap')]: 1,
-  [badReply('range_not_covered')]: 1,
-  gossipd_not_delivered_total: LISTED,
-};
-const inventedLists = (): Uint8Array[] =>
-  range(LISTED / 4_000).map((part) =>
-    encodeReplyChannelRange({
-      chain_hash,
-      first_blocknum: part === 0 ? 0 : part * 1_000,
-      number_of_blocks: part === LISTED / 4_000 - 1 ? 0xffffffff - part * 1_000 : 1_000,
-      sync_complete: part === LISTED / 4_000 - 1,
-      short_channel_ids: ids(4_000, (index) => scidFromParts(part * 1_000 + (index >> 2), 9, index & 3)),
-    }),
-  );
-
-// Gossip that is worth nothing.
-
-const UNKNOWN_UPDATES = 100_000;
-/** So many from one connection: more than it may waste, so that it is closed. */
-const UPDATES_PER_PEER = 12_500;
-const garbageUpdate = (number: number): Uint8Array => {
-  const raw = message(MESSAGE_TYPE.channel_update, 138);
-  raw.fill(0x55, 2, 66);
-  raw.set(chain_hash, 66);
-  writeU32(raw, 98, 0x0a000000 + number);
-  writeU32(raw, 106, nowSeconds() - 60);
-  raw[110] = 1;
-  raw[111] = number & 1;
-  return raw;
-};
-const unknownUpdates: Attack = {
-  name: '100,000 channel_updates of channels that do not exist',
-  run: (target) =>
-    inGroups(range(UNKNOWN_UPDATES / UPDATES_PER_PEER), async (part) => {
-      const peer = await HostilePeer.open(target);
-      await peer.flood(UPDATES_PER_PEER, (index) => garbageUpdate(part * UPDATES_PER_PEER + index));
-      await peer.closed;
-    }),
-  expects: {
-    [verdict('held_for_channel')]: 20_000,
-    [verdict('budget_exceeded')]: 8,
-    [closed('broke_gossip_rules')]: 8,
-  },
-};
-
-const ORPHANS = 12_500;
-const orphanNodes: Attack = {
-  name: 'node_announcements of nodes that do not exist, two connections',
-  run: (target) =>
-    inGroups([1, 2], async (part) => {
-      const sample = makeNode(makeIdentity('orphan'), { timestamp: nowSeconds() - 60 });
-      const peer = await HostilePeer.open(target);
-      await peer.flood(ORPHANS, (index) => {
-        const raw = own(sample);
-        // Within the node id, behind the byte that says which half of the curve.
-        writeU32(raw, 80, part * ORPHANS + index);
-        return raw;
-      });
-      await peer.closed;
-    }),
-  expects: { [verdict('held_for_announcement')]: 2_000, [verdict('budget_exceeded')]: 2 },
-};
-
-const BAD_SIGNATURES = 20;
-const badSignatures: Attack = {
-  name: 'announcements and updates with bad signatures, of channels and nodes that are known',
-  run: async (target, known) => {
-    const spoil = (raw: Uint8Array, at: number, salt: number): Uint8Array => {
-      const bad = own(raw);
-      bad[at] = (bad[at] as number) ^ (1 + salt);
-      return bad;
-    };
-    // Newer than the map, and each another one.
-    const since = nowSeconds() - 500;
-    const newer = (raw: Uint8Array, at: number, salt: number): Uint8Array => {
-      const bad = own(raw);
-      writeU32(bad, at, since + salt);
-      return bad;
-    };
-    // The features' length stands in front of the timestamp of a node_announcement.
-    const nodeTimestampAt = 68 + readU16(known.node, 66);
-    await inGroups(range(BAD_SIGNATURES), async (salt) => {
-      const fresh = makeChannel({ seed: `forged ${salt}`, scid: scidFromParts(77, salt, 0) });
-      await closesFor(target, spoil(fresh.raw, 40, salt));
-      await closesFor(target, newer(known.update, 106, salt));
-      await closesFor(target, newer(known.node, nodeTimestampAt, salt));
-    });
-  },
-  expects: {
-    [verdict('bad_node_signature_1')]: BAD_SIGNATURES,
-    [verdict('bad_signature')]: 2 * BAD_SIGNATURES,
-    [closed('broke_gossip_rules')]: 3 * BAD_SIGNATURES,
-  },
-};
-
-const INVENTED = 1_500;
-const inventedChannels: Attack = {
-  name: 'really signed announcements of channels without a funding output, with their updates',
-  run: async (target) => {
-    const peer = await HostilePeer.open(target);
-    for (const part of range(INVENTED / 100)) {
-      const channels = range(100).map((index) =>
-        makeChannel({ seed: `invented ${part} ${index}`, scid: scidFromParts(88, part, index) }),
-      );
-      peer.send(
-        ...channels.flatMap((channel) => [channel.raw, makeUpdate(channel, { timestamp: nowSeconds() - 9 })]),
-      );
-      // Signing is work: the others get their turn.
-      await sleep(0);
-    }
-    await peer.leave();
-  },
-  expects: { [verdict('output_not_found')]: INVENTED },
-};
-
-const SLOW = 5;
-const slowBytes: Attack = {
-  name: 'one byte each 50 ms, so that no message is ever whole',
-  run: (target) =>
-    inGroups(range(SLOW), async () => {
-      const peer = await HostilePeer.open(target);
-      const frame = peer.frames(message(32769, 60_000));
-      for (let at = 0; at < frame.length && !peer.isClosed; at++) {
-        peer.write(frame.subarray(at, at + 1));
-        await Promise.race([sleep(50), peer.closed]);
-      }
-    }),
-  expects: { [closed('peer_silent')]: SLOW },
-};
-
-const backwards: Attack = {
-  name: 'gossip of another chain, with no time, and with ids in the wrong order',
-  run: async (target, known) => {
-    const foreign = own(known.announcement);
-    foreign[260] = (foreign[260] as number) ^ 1;
-    const timeless = own(known.update);
-    writeU32(timeless, 106, 0);
-    const misordered = makeChannel({
-      seed: 'misordered',
-      scid: scidFromParts(99, 1, 0),
-      isMisordered: true,
-    }).raw;
-    const peer = await HostilePeer.open(target);
-    // Each is warned about or let pass, up to the budget.
-    await peer.flood(11_000, (index) => [misordered, timeless, foreign][index % 3]!);
-    await peer.leave();
-  },
-  expects: {
-    [verdict('node_ids_not_ordered')]: 1_000,
-    [verdict('zero_timestamp')]: 1_000,
-    [verdict('unknown_chain')]: 1_000,
-  },
+  ends: ['socket_closed'],
 };
 
 /** All of them; each may run beside the others. */
@@ -483,23 +333,13 @@ export const ATTACKS: readonly Attack[] = [
   spoiled,
   oddFlood,
   pingFlood,
+  smallPings,
+  pongs,
+  repeatedInits,
+  slowBytes,
   rangeQueries,
   scidQueries,
   filters,
   unasked,
-  unknownUpdates,
-  orphanNodes,
-  badSignatures,
-  inventedChannels,
-  slowBytes,
-  backwards,
+  ...GOSSIP_ATTACKS,
 ];
-
-/** The handshakes that `count` others begin and never go on with; they stay until they are told to go. */
-export const halfHandshakes = async (target: Target, count: number): Promise<() => void> => {
-  const peers = await Promise.all(range(count).map(() => HostilePeer.connect(target)));
-  for (const peer of peers) peer.write(new Uint8Array(49));
-  return () => {
-    for (const peer of peers) peer.destroy();
-  };
-};

@@ -38,7 +38,7 @@ export interface HostReport {
   readonly loud: Readonly<Partial<Record<LogLevel, number>>>;
   readonly alarms: readonly string[];
   /**
-   * Why each connection ended, by the `host:port` of its other end; with what was held against it where that is part of the
+   * Why each connection ended, by the `host:port` of its other end and how often that was used before; with what was held against it where that is part of the
    * reason, as `banned: bad_signature`. Only when asked for.
    */
   readonly endings?: Readonly<Record<string, string>>;
@@ -55,7 +55,10 @@ const endings = new Map<string, string>();
 const EXPLAINED = ['banned', 'broke_gossip_rules'];
 const noteEnding = (peer: string, because: string, detail: string): void => {
   const isExplained = EXPLAINED.includes(because) && detail !== '';
-  endings.set(peer.slice(peer.indexOf('@') + 1), isExplained ? `${because}: ${detail}` : because);
+  const end = peer.slice(peer.indexOf('@') + 1);
+  let before = 0;
+  while (endings.has(`${end}#${before}`)) before++;
+  endings.set(`${end}#${before}`, isExplained ? `${because}: ${detail}` : because);
 };
 /** Counts the lines and keeps none but how connections ended and those that should not be. */
 lines.push = ({ level, message, fields }) => {

@@ -17,6 +17,8 @@ import { encodePing } from '../../src/wire/ping.ts';
 export interface Target {
   readonly port: number;
   readonly nodeId: string;
+  /** Gets a name of each connection: the `host:port` of its own end, and how often that was used before, as `127.0.0.1:40000#0`. */
+  readonly connections?: string[];
 }
 
 const engine = loadEngine('fastest');
@@ -28,6 +30,10 @@ const FLOOD_PIECE_BYTES = 65_536;
 /** Half of MAX_UNREADY: a peer is not to be refused for the company it keeps. */
 const MAX_OPENING = 32;
 export interface HostilePeerOptions {
+  /** Names its key; another one each time unless given. */
+  readonly as?: string;
+  /** The address that it comes from, of this machine. */
+  readonly from?: string;
   /** Keeps its half of the connection open after the target has ended the other one. */
   readonly holdsOn?: boolean;
   /** Gets each message, borrowed, from the target's init on. */
@@ -36,7 +42,10 @@ export interface HostilePeerOptions {
 
 let opening = 0;
 const waiting: ((nothing: undefined) => void)[] = [];
+/** How often each of our ends was used: the system gives them out again. */
+const uses = new Map<string, number>();
 let names = 0;
+let handshakes = 0;
 
 export const GOOD_INIT: Init = {
   features: GOSSIPD_INIT_FEATURES,
@@ -69,19 +78,30 @@ export class HostilePeer {
 
   /** A TCP connection and nothing else. */
   static async connect(target: Target, options: HostilePeerOptions = {}): Promise<HostilePeer> {
-    const socket = connect({ host: '127.0.0.1', port: target.port, allowHalfOpen: options.holdsOn ?? false });
+    const socket = connect({
+      host: '127.0.0.1',
+      port: target.port,
+      allowHalfOpen: options.holdsOn ?? false,
+      ...(options.from === undefined ? {} : { localAddress: options.from }),
+    });
     const peer = new HostilePeer(target, socket, options.onMessage);
     await new Promise<void>((resolve) => {
-      socket.once('connect', resolve);
+      socket.once('connect', () => {
+        const own = `${socket.localAddress}:${socket.localPort}`;
+        const before = uses.get(own) ?? 0;
+        uses.set(own, before + 1);
+        target.connections?.push(`${own}#${before}`);
+        resolve();
+      });
       socket.once('close', resolve);
     });
     return peer;
   }
 
-  /** The handshake is done, as a node of its own each time; no init was sent. */
+  /** The handshake is done; no init was sent. */
   static async shake(target: Target, options: HostilePeerOptions = {}): Promise<HostilePeer> {
     const peer = await HostilePeer.connect(target, options);
-    await peer.#shake(`peer ${names++}`);
+    await peer.#shake(options.as ?? `peer ${process.pid}.${names++}`);
     return peer;
   }
 
@@ -180,7 +200,7 @@ export class HostilePeer {
       engine,
       localSecret: secret(name),
       remoteKey,
-      ephemeralSecret: secret(`${name} ephemeral`),
+      ephemeralSecret: secret(`ephemeral ${handshakes++}`),
     });
     this.#socket.write(handshake.start());
     let held = new Uint8Array(0);

@@ -3,8 +3,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { own } from '../../src/base/bytes.ts';
+import { NETWORKS } from '../../src/base/chain_hash.ts';
 import { seededRng } from '../../src/base/rng.ts';
+import { loadEngine } from '../../src/crypto/engine.ts';
 import { MAX_BACKLOG_MESSAGES } from '../../src/ingest/desk.ts';
 import { MAX_LOOKUPS_IN_FLIGHT } from '../../src/ingest/funding_check.ts';
 import { MAX_HELD_NODES } from '../../src/ingest/node_judge.ts';
@@ -13,21 +16,38 @@ import { REFUSED_GENERATION_ENTRIES } from '../../src/ingest/refused_memory.ts';
 import { MAX_HELD_UPDATES } from '../../src/ingest/update_judge.ts';
 import { MAX_UNREADY } from '../../src/peer/peer_set.ts';
 import { type BuiltMap, buildMap } from '../../src/simnet/build_map.ts';
+import { simnetSecret } from '../../src/simnet/identity.ts';
 import { drawTopology } from '../../src/simnet/topology.ts';
 import { MAX_PENDING_BYTES as MAX_STORE_PENDING_BYTES } from '../../src/store/pending_batches.ts';
 import { scanStore } from '../../src/store/scan.ts';
 import { nodeStoreFolder } from '../../src/store/store_file.ts';
 import { MAX_WANTED } from '../../src/sync/wanted_scids.ts';
-import { ATTACKS, type Attack, halfHandshakes, type KnownGossip, LIES, startLiar } from './attacks.ts';
+import type { Attack, KnownGossip } from './attack.ts';
+import { ATTACKS } from './attacks.ts';
 import { CliHouse } from './cli_process.ts';
 import type { HostReport } from './daemon_host.ts';
 import { HostedDaemon, untilReport } from './hosted_daemon.ts';
 import { HostilePeer, type Target } from './hostile_peer.ts';
+import {
+  type Asker,
+  halfHandshakes,
+  LIES,
+  startLiar,
+  startPublisher,
+  startRangeAsker,
+  startScidAsker,
+  startSilent,
+  startSubscriber,
+} from './staying_peers.ts';
 import { countStore } from './store_counter.ts';
 
 const CHANNELS = 2_000;
+const SEED = 6;
+const topology = drawTopology(CHANNELS, 680, seededRng(SEED));
 /** Of our own: they count among those that are not ready. */
 const DIALS = 1;
+/** Live news of an honest peer: one channel at a time, and more of them than the test has time for. */
+const PUBLISH_EVERY_MS = 50;
 /** The honest ones serve and take the map this slowly, so that they are not done before the attacks are. */
 const HONEST_BYTES_PER_SECOND = 120_000;
 
@@ -53,12 +73,12 @@ after(async () => {
 
 before(async () => {
   map = await buildMap({
-    seed: 6,
+    seed: SEED,
     network: 'regtest',
     folder: join(base, 'map'),
     workers: 2,
     nowSeconds: Math.floor(Date.now() / 1000),
-    drawTopology: () => drawTopology(CHANNELS, 680, seededRng(6)),
+    drawTopology: () => topology,
     onProgress: () => {},
   });
   known = firstOfEach();
@@ -72,7 +92,19 @@ const firstOfEach = (): KnownGossip => {
     if (!found.has(type)) found.set(type, own(bytes.subarray(at, at + length)));
   });
   file.close();
-  return { announcement: found.get(256)!, update: found.get(258)!, node: found.get(257)! };
+  const engine = loadEngine('fastest');
+  return {
+    map: {
+      ...{ seed: SEED, topology, engine },
+      network: NETWORKS.regtest,
+      newestTimestamp: map.newest_timestamp,
+      nodeKey: (node) => engine.publicKey(simnetSecret(SEED, 'node', node)),
+    },
+    channels: CHANNELS / 2,
+    announcement: found.get(256)!,
+    update: found.get(258)!,
+    node: found.get(257)!,
+  };
 };
 
 const start = async (
@@ -106,19 +138,46 @@ const positionOfChannel = (number: number): number => {
   return position;
 };
 
-/** Whether the counters have moved by what the attacks must add to them. */
-const noticesOf = (
+/** Whether it comes to pass that answers hardly come any more, while live gossip still does. */
+const isSlowedOnly = async (asker: Asker): Promise<boolean> => {
+  const deadline = performance.now() + 20_000;
+  while (!asker.peer.isClosed && performance.now() < deadline) {
+    const { answers, live } = asker;
+    await sleep(700);
+    if (asker.answers - answers <= 1 && asker.live > live) return !asker.peer.isClosed;
+  }
+  return false;
+};
+
+const whereIs = ({ port, nodeId }: HostedDaemon): Target => ({ port, nodeId });
+
+/** Says of each counter that has not moved by what the attacks must add to it; nothing, when all have. */
+const missingNotices = (
   baseline: HostReport,
   expected: readonly Attack['expects'][],
-): ((report: HostReport) => boolean) => {
+): ((report: HostReport) => string[]) => {
   const least = new Map<string, number>();
   for (const expects of expected) {
     for (const [counter, count] of Object.entries(expects))
       least.set(counter, (least.get(counter) ?? 0) + count);
   }
   return ({ meter }) =>
-    [...least].every(([counter, count]) => (meter[counter] ?? 0) - (baseline.meter[counter] ?? 0) >= count);
+    [...least].flatMap(([counter, count]) => {
+      const grown = (meter[counter] ?? 0) - (baseline.meter[counter] ?? 0);
+      return grown >= count ? [] : [`${counter}: ${grown} of ${count}`];
+    });
 };
+
+/** Says of each attack's connections that ended otherwise than they should: nothing, when all is well. */
+const wrongEnds = (
+  endings: Readonly<Record<string, string>>,
+  staged: readonly { readonly attack: Attack; readonly at: Target & { connections: string[] } }[],
+): string[] =>
+  staged.flatMap(({ attack: { name, ends }, at }) => {
+    const found = at.connections.map((connection) => endings[connection] ?? 'still open');
+    const wrong = found.filter((ending) => !ends.includes(ending));
+    return wrong.length === 0 ? [] : [`${name}: ${[...new Set(wrong)].join(', ')} (${wrong.length})`];
+  });
 
 test('whatever hostile peers do, the daemon stays up, its honest peers are served, and every bound holds', async (t) => {
   const server = await start(
@@ -160,28 +219,65 @@ test('whatever hostile peers do, the daemon stays up, its honest peers are serve
   server.goOn();
 
   const endLies = await startLiar(target);
-  const noticed = noticesOf(baseline, [LIES]);
+  const endSilence = await startSilent(target);
+  const unnoticedLies = missingNotices(baseline, [LIES]);
   await untilReport(
     target,
     'the first lie was noticed',
     ({ meter }) => (meter['gossipd_bad_replies_total{range_gap}'] ?? 0) > 0,
   );
+  const subscriber = await startSubscriber(target);
+  const publisher = await startPublisher(target, known, PUBLISH_EVERY_MS);
+  const askers = await Promise.all([startRangeAsker(target), startScidAsker(target)]);
   const slowly = { bytes_per_second_in: String(3 * HONEST_BYTES_PER_SECOND) };
+  const staged = ATTACKS.map((attack) => ({
+    attack,
+    at: { ...whereIs(target), connections: [] as string[] },
+  }));
   const [late] = await Promise.all([
     start('late', { peers: [target.address], ...slowly }),
-    ...ATTACKS.map(({ run }) => run(target, known)),
+    ...staged.map(({ attack, at }) => attack.run(at, known)),
   ]);
-  await untilReport(target, 'every lie was noticed', noticed);
+  await untilReport(target, 'every lie was noticed', (report) => unnoticedLies(report).length === 0);
   endLies();
+  const missing = missingNotices(
+    baseline,
+    ATTACKS.map(({ expects }) => expects),
+  );
   const done = await untilReport(
     target,
     'every attack was noticed',
-    noticesOf(
-      baseline,
-      ATTACKS.map(({ expects }) => expects),
-    ),
-  );
+    (report) => missing(report).length === 0,
+  ).catch(async (error: unknown) => {
+    throw new Error(missing(await target.report()).join('; '), { cause: error });
+  });
   t.diagnostic(`reasons: ${JSON.stringify(done.meter)}`);
+  // Those that read nothing are seen through after two pings.
+  const patience = performance.now() + 15_000;
+  while (wrongEnds(await target.endings(), staged).length > 0 && performance.now() < patience)
+    await sleep(100);
+  assert.deepEqual(wrongEnds(await target.endings(), staged), [], 'each ended as it should');
+
+  // Those that ask without end are slowed, not closed, and hear what is new all the same.
+  for (const isSlowed of await Promise.all(askers.map(isSlowedOnly)))
+    assert.ok(isSlowed, 'slower, never refused');
+  const { meter } = await target.report();
+  assert.ok((meter['gossipd_queries_throttled_total'] ?? 0) >= askers.length);
+  for (const { peer } of askers) peer.destroy();
+  await untilReport(
+    target,
+    'who never ends an answer is passed over',
+    ({ meter }) => (meter['gossipd_silent_peers_total'] ?? 0) > 0,
+  );
+  endSilence();
+  publisher.stop();
+  const deadline = performance.now() + 10_000;
+  while (subscriber.heard() < publisher.sent() && performance.now() < deadline) await sleep(20);
+  t.diagnostic(`live: ${subscriber.heard()} of ${publisher.sent()} updates arrived`);
+  assert.ok(publisher.sent() > 0);
+  assert.ok(subscriber.heard() >= publisher.sent(), 'live relay went on, and lost nothing');
+  publisher.peer.destroy();
+  subscriber.peer.destroy();
 
   // The honest ones.
   const synced = await untilReport(

@@ -1,4 +1,7 @@
-/** Peers that stay beside the attacks until they are told to go: liars, those that never answer, those that ask without end; and honest ones, that say and hear what is new. */
+/**
+ * Peers that stay beside the attacks of attacks.ts until they are told to go: those that lie, that never end an answer, that ask
+ * without end; and honest ones, that say what is new and hear it.
+ */
 import { readU16, readU32 } from '../../src/base/bytes.ts';
 import { scidFromParts } from '../../src/base/short_channel_id.ts';
 import { signUpdate } from '../../src/simnet/sign_map.ts';

@@ -21,6 +21,7 @@ const SCENARIOS: readonly (readonly [title: string, run: Run, large: Size])[] = 
   ['lines drop', (seed, size) => scenarios.loss(seed, size, 'lines'), WIDE],
   ['messages vanish', (seed, size) => scenarios.loss(seed, size, 'messages'), WIDE],
   ['peers are deaf', scenarios.deafPeers, WIDE],
+  ['a few hubs have most nodes as guests', scenarios.hubs, { ...MIDDLE, nodes: 60 }],
   ['peers lie', scenarios.liars, WIDE],
   ['old gossip is replayed', scenarios.replays, WIDE],
   ['clocks are wrong', (seed, size) => scenarios.clockSkew(seed, size, false), WIDE],

@@ -8,7 +8,7 @@ import { encodeFeatures } from '../../../src/wire/feature_bits.ts';
 import { EPOCH_SECONDS, Network, type NetworkOptions } from './network.ts';
 import type { NetworkNode } from './network_node.ts';
 import { deafPeer, forger, LIES, liar, replayer } from './rogues.ts';
-import { type Edge, line, randomGraph, smallWorld, twoHalves } from './topologies.ts';
+import { type Edge, hubsAndLeaves, line, randomGraph, smallWorld, twoHalves } from './topologies.ts';
 import type { WireLine } from './wire_line.ts';
 
 export interface Size {
@@ -30,8 +30,10 @@ export type Topology = 'random' | 'small_world' | 'line';
 /** A message waits for the next flush of each line that it takes: at most a minute, and the way. */
 const HOP_SECONDS = 62;
 const HOUR = 3600;
-/** Rounds of lists, each of another peer, until the one peer that knows has had its turn, and again on the next step. */
-const MOST_SECONDS = 12 * HOUR;
+/** Each peer that does not stream is asked for its list within an hour, where there are not too many; and once more on the next step. */
+const MOST_SECONDS = 2 * HOUR;
+/** Where hubs have two dozen guests each, a turn takes two hours, and what a guest knows is at most two steps away. */
+const MOST_SECONDS_BY_HUBS = 4 * HOUR;
 
 const edgesOf =
   (topology: Topology, nodes: number) =>
@@ -67,9 +69,11 @@ const streamingDiameter = ({ nodes, lines }: Network): number => {
   return longest;
 };
 
-/** How long news may take to be everywhere. */
-const spreadSeconds = (diameter: number): number =>
-  Number.isFinite(diameter) ? diameter * HOP_SECONDS + 20 : MOST_SECONDS;
+/** How long news may take to be everywhere. Fails when live gossip does not get there. */
+const spreadSeconds = ({ watch }: Network, diameter: number): number => {
+  if (!Number.isFinite(diameter)) watch.fail('live gossip does not reach every node');
+  return diameter * HOP_SECONDS + 20;
+};
 
 /** Channels open for the whole of the time, and for a minute after it the last updates are made. */
 const liveThrough = async (net: Network, size: Size, among?: readonly number[]): Promise<void> => {
@@ -83,7 +87,7 @@ const liveThrough = async (net: Network, size: Size, among?: readonly number[]):
 };
 
 const outcome = (net: Network, more: Readonly<Record<string, number>> = {}): Outcome => {
-  const { gossipMessages, queries, mostSends, warnings } = net.watch.figures;
+  const { gossipMessages, queries, mostSends, echoes, warnings } = net.watch.figures;
   const perNode = gossipMessages / net.nodes.length;
   return {
     trace: net.watch.trace,
@@ -92,7 +96,7 @@ const outcome = (net: Network, more: Readonly<Record<string, number>> = {}): Out
     sentPerNode: Math.round(perNode),
     /** Sendings for each message and node; one would be a tree. */
     redundancy: Math.round((100 * perNode) / net.truth.messages.length) / 100,
-    ...{ queries, mostSends, warnings },
+    ...{ queries, mostSends, echoes, warnings },
     ...more,
   };
 };
@@ -124,7 +128,7 @@ export const convergence = async (seed: number, size: Size, topology: Topology):
   });
   await liveThrough(net, size);
   const diameter = streamingDiameter(net);
-  const took = await net.converge(spreadSeconds(diameter));
+  const took = await net.converge(spreadSeconds(net, diameter));
   await assertSynced(net);
   assertSameFigures(net);
   return outcome(net, { took, diameter });
@@ -204,9 +208,18 @@ export const deafPeers = async (seed: number, size: Size): Promise<Outcome> => {
   for (let number = 0; number < deaf; number++) net.addRogue(deafPeer(net, size.nodes + number));
   await liveThrough(net, size);
   const diameter = streamingDiameter(net);
-  const took = await net.converge(spreadSeconds(diameter));
+  const took = await net.converge(spreadSeconds(net, diameter));
   await assertSynced(net);
   return outcome(net, { took, diameter });
+};
+
+/** Most nodes dial three of a few hubs, and nobody dials them: their news is found in their lists, as nobody can stream from so many. */
+export const hubs = async (seed: number, size: Size): Promise<Outcome> => {
+  const net = new Network({ seed, nodes: size.nodes, edges: (rng) => hubsAndLeaves(rng, size.nodes, 8, 3) });
+  await liveThrough(net, size);
+  const took = await net.converge(MOST_SECONDS_BY_HUBS);
+  await assertSynced(net);
+  return outcome(net, { took });
 };
 
 /** A channel that an honest peer has had for so long, over a connection as old, is in the figure of completeness or in the map. */

@@ -60,3 +60,13 @@ export const twoHalves = (rng: Rng, count: number, outbound: number, bridges: nu
     if (set.add([pick(rng, 0, half), pick(rng, half, count - half)])) made++;
   return set.edges;
 };
+
+/** The first `hubs` nodes each dial the next three of them; all others dial `outbound` of the hubs, and nobody dials them. */
+export const hubsAndLeaves = (rng: Rng, count: number, hubs: number, outbound: number): Edge[] => {
+  const set = new EdgeSet();
+  for (let hub = 0; hub < hubs; hub++)
+    for (let step = 1; step <= 3; step++) set.add([hub, (hub + step) % hubs]);
+  for (let leaf = hubs; leaf < count; leaf++)
+    for (let made = 0; made < outbound; ) if (set.add([leaf, pick(rng, 0, hubs)])) made++;
+  return set.edges;
+};

@@ -41,6 +41,8 @@ export interface Figures {
   stored: number;
   /** Most that one message was sent on one connection. */
   mostSends: number;
+  /** Messages sent over a connection on which they had come more than a second before, without a query for them. */
+  echoes: number;
   /** Warnings sent, to whomever. */
   warnings: number;
 }
@@ -52,6 +54,7 @@ export class Watch implements LineWatch {
     queries: 0,
     stored: 0,
     mostSends: 0,
+    echoes: 0,
     warnings: 0,
   };
   readonly #seed: number;
@@ -107,6 +110,10 @@ export class Watch implements LineWatch {
   received(line: WireLine, raw: Uint8Array): void {
     const type = readU16(raw, 0);
     this.note(2, line.local.number, line.remote.number, type);
+    if (type <= MESSAGE_TYPE.channel_update && type >= MESSAGE_TYPE.channel_announcement) {
+      const message = this.#truth.find(raw);
+      if (message !== undefined) line.receivedAtMs.set(message.number, this.#timeline.nowMs);
+    }
     if (type === MESSAGE_TYPE.gossip_timestamp_filter || type === MESSAGE_TYPE.query_short_channel_ids)
       line.asked++;
     if (type === MESSAGE_TYPE.gossip_timestamp_filter)
@@ -189,6 +196,9 @@ export class Watch implements LineWatch {
     const times = (line.timesSent.get(message.number) ?? 0) + 1;
     line.timesSent.set(message.number, times);
     if (times > this.figures.mostSends) this.figures.mostSends = times;
+    const receivedAtMs = line.receivedAtMs.get(message.number) ?? Number.POSITIVE_INFINITY;
+    if (line.otherEnd.openQueries.scids === 0 && this.#timeline.nowMs - receivedAtMs > 1000)
+      this.figures.echoes++;
     // A copy that was moved behind in the file is a new record.
     const copies = (node?.timesStored.get(message.number) ?? 1) - 1;
     if (times > line.asked + copies)

@@ -78,6 +78,8 @@ export class WireLine implements UsedOfConnection {
   readonly remote: Endpoint;
   /** How often each true message left here, by its number; for the watch. */
   readonly timesSent = new Map<number, number>();
+  /** When each true message came here last, by its number; for the watch. */
+  readonly receivedAtMs = new Map<number, number>();
   /** Filters and scid queries that came here; for the watch. */
   asked = 0;
   /** The other side asked for live gossip last; for the watch. */
