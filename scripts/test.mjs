@@ -1,5 +1,6 @@
 /**
- * Runs the tests: installs and compiles what is missing, then `node --test` over the compiled test files, two at a time.
+ * Runs the tests: installs and compiles what is missing, then `node --test` over the compiled test files, two at a time. The unit
+ * tests of a room under src/ share a process, because starting one costs more than most of them do.
  *
  *   node scripts/test.mjs [--long] [--only PREFIX]... [--name PATTERN]
  *
@@ -7,7 +8,7 @@
  * src/wire); --name keeps tests whose title matches. Ends with the runner's code; no file left to run is a failure.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -57,6 +58,26 @@ const wanted = ({ long, only }) => {
     .sort();
 };
 
+/** Files under src/ as one file for each room, the rest as they are. Answers with paths relative to the project. */
+const joined = (files) => {
+  const folder = join(root, 'dist', 'rooms');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  const rooms = new Map();
+  const alone = [];
+  for (const file of files) {
+    const room = /^src\/([^/]+)\//.exec(file)?.[1];
+    if (room === undefined || file.endsWith('.long.test.js')) alone.push(join('dist', file));
+    else rooms.set(room, [...(rooms.get(room) ?? []), file]);
+  }
+  const written = [...rooms].map(([room, members]) => {
+    const imports = members.map((file) => `import '../${file}';\n`).join('');
+    writeFileSync(join(folder, `${room}.test.js`), imports);
+    return join('dist', 'rooms', `${room}.test.js`);
+  });
+  return [...written, ...alone];
+};
+
 const main = () => {
   const options = readArguments();
   setup();
@@ -77,7 +98,7 @@ const main = () => {
       `--test-reporter=${pathToFileURL(join(root, 'scripts', 'test_reporter.mjs'))}`,
       '--test-reporter-destination=stdout',
       ...(options.name === undefined ? [] : [`--test-name-pattern=${options.name}`]),
-      ...files.map((file) => join('dist', file)),
+      ...joined(files),
     ],
     { cwd: root, stdio: 'inherit', env: { ...process.env, NODE_ENV: 'test' } },
   );

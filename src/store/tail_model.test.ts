@@ -110,7 +110,7 @@ const simulate = async (settings: Settings): Promise<Run> => {
   return { compactions: writer.compactions, events: mirror.events, notices };
 };
 
-const SEEDS = 6;
+const SEEDS = 4;
 
 for (const version of [14, 15, 16]) {
   test(`version ${version}: 20 compactions under torn writes, every event once, none lost, in order`, async () => {

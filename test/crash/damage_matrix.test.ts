@@ -17,12 +17,15 @@ const CLASS_VERSIONS = [3, 7, 9, 10, 12, 14, 15, 16];
 const isEmptyFor = (title: string, version: number): boolean =>
   (version === 3 && title.startsWith('class 6')) || (version < 9 && title.startsWith('class 8'));
 
+/** Of the images of a class each version takes every fourth one, and the next version the ones behind those. */
+const SHARE = 4;
+
 for (const [title, recipe] of CLASSES) {
-  for (const version of CLASS_VERSIONS.filter((each) => !isEmptyFor(title, each))) {
+  for (const [turn, version] of CLASS_VERSIONS.filter((each) => !isEmptyFor(title, each)).entries()) {
     test(`${title}, version ${version}`, async () => {
       let images = 0;
       for (const image of recipe(version, false)) {
-        await judgeImage(image);
+        if ((images + turn) % SHARE === 0) await judgeImage(image);
         images++;
       }
       assert.ok(images >= 8, `${images} images`);

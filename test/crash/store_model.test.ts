@@ -3,6 +3,6 @@ import test from 'node:test';
 import { runModel } from './store_model_runs.ts';
 
 const SEED = Number(process.env['MODEL_SEED'] ?? 20_261);
-const RUNS = Number(process.env['MODEL_RUNS'] ?? 25);
+const RUNS = Number(process.env['MODEL_RUNS'] ?? 15);
 
 test(`the running store and its model agree, whatever happens (seed ${SEED})`, () => runModel(SEED, RUNS));

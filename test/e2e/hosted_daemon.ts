@@ -89,13 +89,13 @@ const answerOf = (child: ChildProcess): Promise<HostReport> =>
     });
   });
 
-/** Asks until it holds. Rejects, with the last report, when it does not within a minute. */
+/** Asks until it holds. Rejects, with the last report, when it does not within two minutes, as on a slow machine. */
 export const untilReport = async (
   daemon: HostedDaemon,
   what: string,
   holds: (report: HostReport) => boolean,
 ): Promise<HostReport> => {
-  const deadline = performance.now() + 60_000;
+  const deadline = performance.now() + 120_000;
   for (;;) {
     const report = await daemon.report();
     if (holds(report)) return report;

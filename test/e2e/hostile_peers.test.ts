@@ -140,7 +140,7 @@ const positionOfChannel = (number: number): number => {
 
 /** Whether it comes to pass that answers hardly come any more, while live gossip still does. */
 const isSlowedOnly = async (asker: Asker): Promise<boolean> => {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   while (!asker.peer.isClosed && performance.now() < deadline) {
     const { answers, live } = asker;
     await sleep(700);

@@ -76,11 +76,11 @@ describe('while the daemon runs', { concurrency: 2 }, () => {
     const report = await compactionKillRuns(
       network.house.path('compacting'),
       network.map.storePath,
-      6,
+      3,
       20_262,
     );
     t.diagnostic(JSON.stringify(report));
-    assert.equal(report.kills.length, 6);
+    assert.equal(report.kills.length, 3);
   });
 
   test('its file is removed, replaced, cut, written to, and its folder taken away: each time it has a whole one again', async () => {

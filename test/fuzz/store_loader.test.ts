@@ -10,7 +10,7 @@ import { corpus, imageOfRound, judgeRound } from './store_loader_runs.ts';
 
 const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
 const ROUND = process.env['FUZZ_ROUND'];
-const RUNS = ROUND === undefined ? Number(process.env['FUZZ_RUNS'] ?? 300) : 1;
+const RUNS = ROUND === undefined ? Number(process.env['FUZZ_RUNS'] ?? 200) : 1;
 
 for (const image of corpus()) test(`corpus: ${image.what}`, () => judgeRound(image));
 

@@ -180,7 +180,7 @@ export const oddMessages = (): Mutation[] => {
     {
       name: 'a newer update',
       before: [channel.raw, update],
-      raw: makeUpdate(channel, { timestamp: NOW_SECONDS - 500 }),
+      raw: makeUpdate(channel, { timestamp: NOW_SECONDS - 500, feeBaseMsat: 78 }),
     },
     afterChannel('node without a channel', makeNode(makeIdentity('lonely'))),
     afterChannel(
