@@ -318,7 +318,11 @@ export class Seeker {
 
   #startRanges(): void {
     const fetching = this.#pool.open + this.#pool.arriving > 0;
-    let sources = sourceCount(this.#peers.values(), fetching, (peer) => this.#isUseful(peer));
+    const isUseful = (peer: SyncPeer): boolean => this.#isUseful(peer);
+    const chosen = [...this.#peers.values()].filter(({ port }) => port.outbound === true);
+    let sources = sourceCount(this.#peers.values(), fetching, isUseful);
+    // Those who came by themselves, and first, must not take the places of those that we chose.
+    let chosenSources = sourceCount(chosen, fetching, isUseful);
     const now = this.#now();
     const chosenFirst = [...this.#peers.values()].sort(
       (left, right) => Number(right.port.outbound ?? false) - Number(left.port.outbound ?? false),
@@ -329,10 +333,12 @@ export class Seeker {
       // It went on with the list of another one: what is before that, only the other one has told.
       const hasMore = peer.state === 'ready' && peer.listFrom > 0;
       if (!isNew && !hasMore) continue;
-      if (isNew && sources < limits.N_SYNC_PEERS) {
+      const isChosen = peer.port.outbound === true;
+      if (isNew && (isChosen ? chosenSources : sources) < limits.N_SYNC_PEERS) {
         if (!this.#lists.start(peer, 'new peer')) return;
         this.#furtherAtMs = now;
         sources++;
+        if (isChosen) chosenSources++;
       } else if (this.#state === 'synced' && now - this.#furtherAtMs >= limits.FURTHER_PEER_MS) {
         this.#furtherAtMs = now;
         this.#lists.start(peer, isNew ? 'further peer' : 'the rest of its list', true);
