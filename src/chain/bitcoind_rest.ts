@@ -16,7 +16,6 @@ import {
   type ChainInfo,
   isBlockOf,
   isRecord,
-  MAX_BLOCK_BYTES,
   packTxids,
   readBitcoinAmount,
   readChainInfo,
@@ -38,6 +37,7 @@ import {
 } from './http_exchange.ts';
 import type { Http, HttpReply } from './http_port.ts';
 import { LookupRounds } from './lookup_rounds.ts';
+import { MAX_BLOCK_BYTES } from './raw_block.ts';
 import type { TipPush } from './tip_push.ts';
 
 /** REST shares bitcoind's 4 or 16 workers and queue of 16 with RPC. */

@@ -16,7 +16,6 @@ import {
   type ChainInfo,
   isBlockOf,
   isRecord,
-  MAX_BLOCK_BYTES,
   packTxids,
   readBitcoinAmount,
   readChainInfo,
@@ -33,6 +32,7 @@ import { CHAIN_PATIENCE, HttpExchange, hostOf, type Patience } from './http_exch
 import type { Http } from './http_port.ts';
 import { JsonRpcHttp, type RpcAnswer, type RpcCall, type RpcCredentials } from './json_rpc_http.ts';
 import { LookupRounds } from './lookup_rounds.ts';
+import { MAX_BLOCK_BYTES } from './raw_block.ts';
 import type { TipPush } from './tip_push.ts';
 
 /** bitcoind works on 4 (before v28) or 16 calls at once and queues 16; we take no more than a part of it. */

@@ -9,6 +9,7 @@ import { toHex } from '../base/bytes.ts';
 import type { NetworkName } from '../base/chain_hash.ts';
 import { doubleSha256 } from '../crypto/hash.ts';
 import { MAX_BLOCK_TXIDS, TXID_BYTES } from './block_txids_cache.ts';
+import { MAX_BLOCK_BYTES } from './raw_block.ts';
 
 /** 21 million bitcoin. */
 const MAX_SATOSHIS = 2_100_000_000_000_000;
@@ -16,9 +17,6 @@ const MAX_SATOSHIS = 2_100_000_000_000_000;
 const MAX_SCRIPT_BYTES = 10_000;
 /** A height has 24 bits in a short_channel_id; nodes count in 31 bits. */
 const MAX_HEIGHT = 0x7fff_ffff;
-
-/** A block weighs at most 4,000,000, and a byte weighs at least 1. */
-export const MAX_BLOCK_BYTES = 4_000_000;
 
 /** A block's header. */
 export const HEADER_BYTES = 80;

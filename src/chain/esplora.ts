@@ -23,6 +23,7 @@ import { EsploraRequests, type EsploraRequestsOptions } from './esplora_requests
 import { Halt, haltFault, haltNone, haltUnavailable } from './halt.ts';
 import { bytesFromHexText, hashFromText, hashToText } from './hash_text.ts';
 import { HEADER_BYTES, isOldTip, readHeader } from './header_proof.ts';
+import { MAX_BLOCK_BYTES } from './raw_block.ts';
 import { RecentMap } from './recent_map.ts';
 import { readTransaction, transactionOutput } from './transaction_output.ts';
 import type { UtxoResult } from './utxo_lookup.ts';
@@ -32,8 +33,6 @@ export const MAX_ESPLORA_HASHES = 4096;
 /** Outputs found lately, so that asking again for spends costs one or two requests. At some 500 bytes: 2 MB. */
 export const MAX_ESPLORA_OUTPUTS = 4096;
 
-/** A block's weight is at most 4,000,000, so it and its transactions have at most as many bytes (BIP 141). */
-const MAX_BLOCK_BYTES = 4_000_000;
 /** Heights, hashes and the state of an output are short. */
 const MAX_SHORT_BYTES = 4096;
 /** How long a tip is good enough to say that a block is below it. */
